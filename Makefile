@@ -1,0 +1,37 @@
+# The two commands of the README are `make run` and `make test`; each does its own set-up.
+SHELL := /bin/bash
+MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
+
+.PHONY: run test bench page build model fmt lint units clean
+
+## Builds everything in release mode and starts the server on http://localhost:8080.
+run: page
+	cargo build --release -p antiphon -p antiphon-local
+	scripts/fetch-local-model || echo "Going on without the local model; connect a provider to get answers."
+	exec target/release/antiphon serve
+
+## Checks format and lints, then runs every test. Ends with `N passed, N failed`.
+test:
+	scripts/test
+
+## Runs the benchmarks and prints the figures.
+bench: page
+	scripts/bench
+
+## Builds the web page into web/dist, if its sources changed.
+page:
+	scripts/build-page
+
+build: page
+	cargo build --release -p antiphon -p antiphon-local
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+clean:
+	cargo clean
+	rm -rf web/dist web/node_modules testing/browser/node_modules

@@ -1,0 +1,101 @@
+//! Who is calling: the token of a request, checked once, before its handler runs.
+
+use super::error::ApiError;
+use super::table::Access;
+use crate::App;
+use antiphon_auth::{Role, Session};
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use axum::routing::MethodRouter;
+use std::sync::Arc;
+
+/// The signed-in caller of a guarded route.
+#[derive(Clone)]
+pub struct Caller(pub Arc<Session>);
+
+impl std::ops::Deref for Caller {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = ApiError;
+
+    /// The caller that the guard left; a route open to everybody has none.
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(not_authenticated)
+    }
+}
+
+/// Puts the check of `access` before the handler.
+pub(super) fn wrap(handler: MethodRouter<App>, access: Access, app: &App) -> MethodRouter<App> {
+    if access == Access::Public {
+        return handler;
+    }
+    handler.layer(from_fn_with_state((app.clone(), access), check))
+}
+
+async fn check(
+    State((app, access)): State<(App, Access)>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    let session = identify(&app, request.headers(), request.uri().path()).await?;
+    allow(access, &session)?;
+    app.activity.touch(&session.identity.id);
+    request.extensions_mut().insert(Caller(session));
+    Ok(next.run(request).await)
+}
+
+/// The session of the request's token, wherever it is carried.
+pub(crate) async fn identify(app: &App, headers: &HeaderMap, path: &str) -> Result<Arc<Session>, ApiError> {
+    let token = token(app, headers).ok_or_else(not_authenticated)?;
+    let session = app.authenticator.authenticate(token).await?;
+    app.check_api_key_scope(&session, path)?;
+    Ok(session)
+}
+
+/// The token of a request: `Authorization: Bearer`, the API key header, or the cookie, in this order.
+fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    bearer
+        .filter(|token| !token.is_empty())
+        .or_else(|| headers.get(app.config.auth.api_key_header.as_str()).and_then(|value| value.to_str().ok()))
+        .or_else(|| antiphon_auth::cookie::token(headers))
+}
+
+fn allow(access: Access, session: &Session) -> Result<(), ApiError> {
+    let role = session.identity.role;
+    let allowed = match access {
+        Access::Public | Access::AnyRole => true,
+        Access::Session => !session.is_api_key(),
+        Access::User => role != Role::Pending,
+        Access::Admin => role == Role::Admin,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(ApiError::unauthorized(match access {
+        Access::Session => "This needs a signed-in session. An API key is not accepted here.",
+        Access::Admin => "This needs an administrator.",
+        _ => "This account is waiting for an administrator to activate it.",
+    }))
+}
+
+fn not_authenticated() -> ApiError {
+    ApiError::unauthorized("Not authenticated")
+}
+
+/// Answers a path that is there, but not with this method.
+pub(super) async fn method_not_allowed() -> ApiError {
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+}
