@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Coordination between the parts of a node and, with Redis, between the nodes of a fleet.
+//!
+//! SQL is the truth; what lives here is fast, shared and may be lost. Each concept is one file with its memory form,
+//! which is complete for a single node; calls that a fleet answers over the network are `async` already, and what
+//! every request asks (revocation, settings) is answered from memory.
+
+pub mod clock;
+mod error;
+pub mod limits;
+pub mod presence;
+pub mod reply_log;
+pub mod revocation;
+pub mod tasks;
+
+pub use clock::Clock;
+pub use error::{Result, StateError};
+pub use limits::Limits;
+pub use presence::Presence;
+pub use reply_log::ReplyLogs;
+pub use revocation::Revocations;
+pub use tasks::Tasks;

@@ -1,0 +1,3 @@
+//! Parts of the shared state used together, from several tasks at once.
+
+mod concurrency;
