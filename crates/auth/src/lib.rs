@@ -1,1 +1,21 @@
-//! Placeholder.
+//! Who somebody is and what they may do: passwords, tokens, sessions, revocation, permissions.
+
+mod accounts;
+pub mod cookie;
+pub mod email;
+mod error;
+mod identity;
+pub mod password;
+mod role;
+mod session;
+#[cfg(test)]
+mod testing;
+pub mod token;
+
+pub use accounts::{Accounts, Credentials};
+pub use error::{AuthError, Result};
+pub use identity::{Identity, LOAD_TIMEOUT, MAX_AGE, MAX_IDENTITIES, OUTAGE_LIMIT};
+pub use password::PasswordHasher;
+pub use role::Role;
+pub use session::{API_KEY_PREFIX, Authenticator, Proof, Session, SessionManager, SignedIn};
+pub use token::Tokens;

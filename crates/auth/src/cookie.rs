@@ -1,0 +1,138 @@
+//! The `token` cookie: set after sign-in, cleared after sign-out, read where no header can be sent (images,
+//! `GET /api/config`).
+
+use std::fmt::Write as _;
+
+/// Name of the cookie.
+pub const TOKEN_COOKIE: &str = "token";
+
+/// Most of a `Cookie` header that is looked at, in bytes.
+const MAX_HEADER_BYTES: usize = 32 * 1024;
+
+/// Whether a browser sends the cookie along with requests from other sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SameSite {
+    /// Never.
+    Strict,
+    /// Only when a link is followed.
+    #[default]
+    Lax,
+    /// Always; browsers want `Secure` with it.
+    None,
+}
+
+/// How the cookie is set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CookieOptions {
+    /// `SameSite`.
+    pub same_site: SameSite,
+    /// `Secure`: only over HTTPS.
+    pub secure: bool,
+}
+
+impl CookieOptions {
+    /// The `Set-Cookie` value that hands the token to the browser. `max_age` in seconds; without it the cookie goes
+    /// with the browser window.
+    pub fn set(&self, token: &str, max_age: Option<u64>) -> String {
+        let mut cookie = format!("{TOKEN_COOKIE}={token}; HttpOnly");
+        if let Some(seconds) = max_age {
+            // Writing to a text cannot fail.
+            let _ = write!(cookie, "; Max-Age={seconds}");
+        }
+        self.finish(cookie)
+    }
+
+    /// The `Set-Cookie` value that takes the token away.
+    pub fn clear(&self) -> String {
+        self.finish(format!("{TOKEN_COOKIE}=; HttpOnly; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"))
+    }
+
+    fn finish(self, mut cookie: String) -> String {
+        cookie.push_str("; Path=/; SameSite=");
+        cookie.push_str(match self.same_site {
+            SameSite::Strict => "strict",
+            SameSite::Lax => "lax",
+            SameSite::None => "none",
+        });
+        if self.secure {
+            cookie.push_str("; Secure");
+        }
+        cookie
+    }
+}
+
+/// The token in a `Cookie` header, if there is one that is not empty; the first wins.
+pub fn token_from(header: &str) -> Option<&str> {
+    if header.len() > MAX_HEADER_BYTES {
+        return None;
+    }
+    header
+        .split(';')
+        .filter_map(|pair| pair.split_once('='))
+        .find(|(name, _)| name.trim() == TOKEN_COOKIE)
+        .map(|(_, value)| value.trim().trim_matches('"'))
+        .filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sets_the_cookie_as_browsers_of_the_fleet_know_it() {
+        let plain = CookieOptions::default();
+        assert_eq!(
+            plain.set("abc", Some(2_419_200)),
+            "token=abc; HttpOnly; Max-Age=2419200; Path=/; SameSite=lax"
+        );
+        assert_eq!(plain.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=lax");
+        let cross_site = CookieOptions { same_site: SameSite::None, secure: true };
+        assert_eq!(cross_site.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=none; Secure");
+    }
+
+    #[test]
+    fn clears_the_cookie_with_the_same_attributes() {
+        let strict = CookieOptions { same_site: SameSite::Strict, secure: true };
+        assert_eq!(
+            strict.clear(),
+            "token=; HttpOnly; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Path=/; SameSite=strict; Secure"
+        );
+    }
+
+    #[test]
+    fn finds_the_token_among_other_cookies() {
+        for (header, token) in [
+            ("token=abc", Some("abc")),
+            ("a=1; token=abc; b=2", Some("abc")),
+            ("a=1;token=\"abc\"", Some("abc")),
+            (" token = abc ", Some("abc")),
+            ("token=a=b", Some("a=b")),
+            ("token=one; token=two", Some("one")),
+            ("xtoken=abc", None),
+            ("Token=abc", None),
+            ("token=", None),
+            ("token", None),
+            ("", None),
+        ] {
+            assert_eq!(token_from(header), token, "{header:?}");
+        }
+        assert_eq!(token_from(&format!("{}; token=abc", "x".repeat(MAX_HEADER_BYTES))), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_header_is_read_without_panic(header in "\\PC{0,200}") {
+            let _ = token_from(&header);
+        }
+
+        #[test]
+        fn a_token_survives_the_way_to_the_browser_and_back(token in "[A-Za-z0-9._-]{1,200}") {
+            let cookie = CookieOptions::default().set(&token, Some(1));
+            let pair = cookie.split(';').next().unwrap();
+            let header = format!("a=b; {pair}; c=d");
+            prop_assert_eq!(token_from(&header), Some(token.as_str()));
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Identities in memory: loaded once, dropped when changed, refreshed in the background.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::Identity;
+use crate::accounts::Accounts;
+use crate::error::{AuthError, Result};
+
+/// Most identities held.
+pub const MAX_IDENTITIES: usize = SHARDS * MAX_PER_SHARD;
+
+/// Age at which an identity that is asked for is loaded again in the background. Changes made through this node or
+/// announced to it take effect at once; this is the net below them.
+pub const MAX_AGE: Duration = Duration::from_secs(60);
+
+/// How long an identity is served without a successful load while the database is away.
+pub const OUTAGE_LIMIT: Duration = Duration::from_mins(15);
+
+/// Longest wait for one load.
+pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Age at which a load is waited for instead of serving what is there.
+const MAX_UNREFRESHED_AGE: Duration = Duration::from_secs(120);
+
+/// How long it is remembered that there is no such account.
+const MAX_ABSENCE: Duration = Duration::from_secs(10);
+
+/// Pause after a failed load before the next one.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+const SHARDS: usize = 64;
+
+const MAX_PER_SHARD: usize = 1024;
+
+type Loaded = Result<Option<Arc<Identity>>>;
+
+/// Identities by account id.
+#[derive(Debug)]
+pub(crate) struct IdentityCache {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    accounts: Arc<dyn Accounts>,
+    hasher: RandomState,
+    shards: Vec<RwLock<Shard>>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<Arc<str>, Entry>,
+    /// Loads under way. A load whose place here was taken away (the account changed meanwhile) is not kept.
+    loads: HashMap<Arc<str>, watch::Receiver<Option<Loaded>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    /// `None`: there is no such account.
+    identity: Option<Arc<Identity>>,
+    loaded_at: Instant,
+    retry_at: Instant,
+}
+
+/// What to do with what is there.
+enum Found {
+    Serve(Option<Arc<Identity>>),
+    Refresh(Arc<Identity>),
+    Load { otherwise: Option<Arc<Identity>> },
+}
+
+impl IdentityCache {
+    pub(crate) fn new(accounts: Arc<dyn Accounts>) -> Self {
+        let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
+        Self { inner: Arc::new(Inner { accounts, hasher: RandomState::new(), shards }) }
+    }
+
+    /// The identity of an account; `None` when there is no such account.
+    ///
+    /// Fails with [`AuthError::Unavailable`] when it is not in memory (or for longer than [`OUTAGE_LIMIT`]) and
+    /// cannot be loaded.
+    pub(crate) async fn get(&self, user_id: &str) -> Loaded {
+        match self.inner.find(user_id) {
+            Found::Serve(identity) => Ok(identity),
+            Found::Refresh(identity) => {
+                self.inner.start_load(user_id);
+                Ok(Some(identity))
+            }
+            Found::Load { otherwise } => match (self.load(user_id).await, otherwise) {
+                (Err(_), Some(identity)) => Ok(Some(identity)),
+                (loaded, _) => loaded,
+            },
+        }
+    }
+
+    /// Forgets an account that changed; a load under way is not kept.
+    pub(crate) fn invalidate(&self, user_id: &str) {
+        let mut shard = self.inner.shard(user_id).write();
+        shard.entries.remove(user_id);
+        shard.loads.remove(user_id);
+    }
+
+    /// Drops what could not be served any more.
+    pub(crate) fn purge(&self) {
+        for shard in &self.inner.shards {
+            shard.write().entries.retain(|_, entry| entry.loaded_at.elapsed() < OUTAGE_LIMIT);
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.inner.shards.iter().map(|shard| shard.read().entries.len()).sum()
+    }
+
+    async fn load(&self, user_id: &str) -> Loaded {
+        let mut load = self.inner.start_load(user_id);
+        let loaded = load.wait_for(Option::is_some).await.map(|loaded| loaded.clone());
+        match loaded {
+            Ok(Some(loaded)) => loaded,
+            // Only a load that panicked ends without an answer.
+            Ok(None) | Err(_) => {
+                let mut shard = self.inner.shard(user_id).write();
+                if shard.loads.get(user_id).is_some_and(|current| current.same_channel(&load)) {
+                    shard.loads.remove(user_id);
+                }
+                Err(AuthError::Unavailable)
+            }
+        }
+    }
+}
+
+impl Inner {
+    fn shard(&self, user_id: &str) -> &RwLock<Shard> {
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of the hash will do")]
+        let at = self.hasher.hash_one(user_id) as usize % SHARDS;
+        &self.shards[at]
+    }
+
+    fn find(&self, user_id: &str) -> Found {
+        let shard = self.shard(user_id).read();
+        let Some(entry) = shard.entries.get(user_id) else { return Found::Load { otherwise: None } };
+        let now = Instant::now();
+        let age = now.duration_since(entry.loaded_at);
+        match &entry.identity {
+            None if age < MAX_ABSENCE => Found::Serve(None),
+            None => Found::Load { otherwise: None },
+            Some(identity) if age < MAX_AGE => Found::Serve(Some(Arc::clone(identity))),
+            Some(identity) if now < entry.retry_at && age < OUTAGE_LIMIT => {
+                Found::Serve(Some(Arc::clone(identity)))
+            }
+            Some(identity) if age < MAX_UNREFRESHED_AGE => Found::Refresh(Arc::clone(identity)),
+            Some(identity) if age < OUTAGE_LIMIT => Found::Load { otherwise: Some(Arc::clone(identity)) },
+            Some(_) => Found::Load { otherwise: None },
+        }
+    }
+
+    /// Joins the load of the account that is under way, or begins one in a task of its own: callers that go away do
+    /// not stop it for the others.
+    fn start_load(self: &Arc<Self>, user_id: &str) -> watch::Receiver<Option<Loaded>> {
+        let mut shard = self.shard(user_id).write();
+        if let Some(load) = shard.loads.get(user_id) {
+            return load.clone();
+        }
+        let user_id: Arc<str> = user_id.into();
+        let (done, load) = watch::channel(None);
+        shard.loads.insert(Arc::clone(&user_id), load.clone());
+        drop(shard);
+        tokio::spawn({
+            let (inner, load) = (Arc::clone(self), load.clone());
+            async move {
+                let loaded = match tokio::time::timeout(LOAD_TIMEOUT, inner.accounts.load(&user_id)).await {
+                    Ok(Ok(identity)) => Ok(identity.map(Arc::new)),
+                    Ok(Err(error)) => Err(error),
+                    Err(_) => Err(AuthError::Unavailable),
+                };
+                inner.keep(&user_id, &load, &loaded);
+                done.send_replace(Some(loaded));
+            }
+        });
+        load
+    }
+
+    fn keep(&self, user_id: &Arc<str>, load: &watch::Receiver<Option<Loaded>>, loaded: &Loaded) {
+        let mut shard = self.shard(user_id).write();
+        if !shard.loads.get(user_id).is_some_and(|current| current.same_channel(load)) {
+            return;
+        }
+        shard.loads.remove(user_id);
+        let now = Instant::now();
+        match loaded {
+            Ok(identity) => {
+                shard.make_room(user_id);
+                let entry = Entry { identity: identity.clone(), loaded_at: now, retry_at: now };
+                shard.entries.insert(Arc::clone(user_id), entry);
+            }
+            Err(error) => {
+                tracing::debug!(user_id = &**user_id, %error, "could not load an account");
+                if let Some(entry) = shard.entries.get_mut(user_id) {
+                    entry.retry_at = now + RETRY_PAUSE;
+                }
+            }
+        }
+    }
+}
+
+impl Shard {
+    /// Lets go of the identity that was loaded longest ago when there is no room for another.
+    fn make_room(&mut self, user_id: &str) {
+        if self.entries.len() < MAX_PER_SHARD || self.entries.contains_key(user_id) {
+            return;
+        }
+        let oldest =
+            self.entries.iter().min_by_key(|(_, entry)| entry.loaded_at).map(|(id, _)| Arc::clone(id));
+        if let Some(oldest) = oldest {
+            self.entries.remove(&oldest);
+        }
+    }
+}

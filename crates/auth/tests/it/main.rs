@@ -1,0 +1,1 @@
+//! Auth against a real database.
