@@ -10,6 +10,7 @@ pub mod limits;
 pub mod presence;
 pub mod reply_log;
 pub mod revocation;
+mod settings;
 pub mod tasks;
 
 pub use clock::Clock;
@@ -18,4 +19,5 @@ pub use limits::Limits;
 pub use presence::Presence;
 pub use reply_log::ReplyLogs;
 pub use revocation::Revocations;
+pub use settings::SettingsHandle;
 pub use tasks::Tasks;
