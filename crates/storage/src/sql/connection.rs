@@ -1,0 +1,360 @@
+//! Connections and transactions of either database, each wait bounded.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgPool, SqliteConnection, SqlitePool,
+    pool::PoolConnection,
+    postgres::{PgTransactionManager, Postgres},
+    sqlite::{Sqlite, SqliteConnectOptions, SqliteTransactionManager},
+};
+use sqlx_core::transaction::TransactionManager as _;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{Dialect, Row, Statement};
+use crate::{Result, StorageError};
+
+/// Longest time one statement may take.
+const STATEMENT_BOUND: Duration = Duration::from_secs(30);
+
+/// Where connections come from.
+#[derive(Debug)]
+pub(crate) enum Backend {
+    /// One connection writes, in turn and without waiting for locks; others read beside it.
+    ///
+    /// The writer is not in a pool: handing it on costs no round trip to its thread, and waiters are served
+    /// in the order they came. It is `None` while it has to be opened (again).
+    Sqlite {
+        writer: Arc<Mutex<Option<SqliteConnection>>>,
+        options: SqliteConnectOptions,
+        readers: SqlitePool,
+    },
+    Postgres {
+        pool: PgPool,
+    },
+}
+
+/// A connection that is held.
+#[derive(Debug)]
+pub(crate) enum Connection {
+    SqliteWriter(OwnedMutexGuard<Option<SqliteConnection>>),
+    SqliteReader(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// Gives up on `future` after `bound`.
+pub(crate) async fn bounded<T>(
+    what: &'static str,
+    bound: Duration,
+    future: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::time::timeout(bound, future).await.unwrap_or(Err(StorageError::Timeout { what, bound }))
+}
+
+impl Backend {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite { .. } => Dialect::Sqlite,
+            Self::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// A connection that may write, within `bound`.
+    pub(crate) async fn writer(&self, bound: Duration) -> Result<Connection> {
+        bounded("a free connection", bound, async {
+            match self {
+                Self::Sqlite { writer, options, .. } => {
+                    let mut guard = Arc::clone(writer).lock_owned().await;
+                    if guard.is_none() {
+                        *guard = Some(options.connect().await?);
+                    }
+                    Ok(Connection::SqliteWriter(guard))
+                }
+                Self::Postgres { pool } => Ok(Connection::Postgres(
+                    pool.acquire().await.map_err(|error| acquire_error(error, bound))?,
+                )),
+            }
+        })
+        .await
+    }
+
+    /// A connection for reading, within `bound`.
+    pub(crate) async fn reader(&self, bound: Duration) -> Result<Connection> {
+        match self {
+            Self::Sqlite { readers, .. } => Ok(Connection::SqliteReader(
+                readers.acquire().await.map_err(|error| acquire_error(error, bound))?,
+            )),
+            Self::Postgres { .. } => self.writer(bound).await,
+        }
+    }
+
+    /// Closes every connection; SQLite folds its write-ahead log into the database file.
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite { writer, readers, .. } => {
+                readers.close().await;
+                if let Some(connection) = writer.lock().await.take()
+                    && let Err(error) = connection.close().await
+                {
+                    tracing::warn!(%error, "The database file was not closed cleanly; the next start repairs it.");
+                }
+            }
+            Self::Postgres { pool } => pool.close().await,
+        }
+    }
+}
+
+fn acquire_error(error: sqlx::Error, bound: Duration) -> StorageError {
+    match error {
+        sqlx::Error::PoolTimedOut => StorageError::Timeout { what: "a free connection", bound },
+        other => other.into(),
+    }
+}
+
+/// Whether SQLite refused because another process has the lock.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    // Primary result codes SQLITE_BUSY and SQLITE_LOCKED; extended codes keep them in the low byte.
+    error
+        .as_database_error()
+        .and_then(|error| error.code()?.parse::<u32>().ok())
+        .is_some_and(|code| matches!(code & 0xff, 5 | 6))
+}
+
+/// Runs one statement on whichever connection this is, with the bound of statements.
+macro_rules! run {
+    ($self:expr, $statement:expr, $method:ident) => {{
+        let outcome = match $self {
+            Connection::SqliteWriter(guard) => {
+                let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+                tokio::time::timeout(STATEMENT_BOUND, $statement.sqlite().$method(connection))
+                    .await
+                    .map(|answer| answer.map(FromSqlite::from_sqlite))
+            }
+            Connection::SqliteReader(connection) => {
+                tokio::time::timeout(STATEMENT_BOUND, $statement.sqlite().$method(&mut **connection))
+                    .await
+                    .map(|answer| answer.map(FromSqlite::from_sqlite))
+            }
+            Connection::Postgres(connection) => {
+                tokio::time::timeout(STATEMENT_BOUND, $statement.postgres().$method(&mut **connection))
+                    .await
+                    .map(|answer| answer.map(FromPostgres::from_postgres))
+            }
+        };
+        match outcome {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                $self.discard_if_broken(&error);
+                Err(error.into())
+            }
+            Err(_) => {
+                $self.discard();
+                Err(StorageError::Timeout { what: "a statement", bound: STATEMENT_BOUND })
+            }
+        }
+    }};
+}
+
+trait FromSqlite<T> {
+    fn from_sqlite(value: T) -> Self;
+}
+
+trait FromPostgres<T> {
+    fn from_postgres(value: T) -> Self;
+}
+
+impl FromSqlite<Vec<sqlx::sqlite::SqliteRow>> for Vec<Row> {
+    fn from_sqlite(rows: Vec<sqlx::sqlite::SqliteRow>) -> Self {
+        rows.into_iter().map(Row::Sqlite).collect()
+    }
+}
+
+impl FromPostgres<Vec<sqlx::postgres::PgRow>> for Vec<Row> {
+    fn from_postgres(rows: Vec<sqlx::postgres::PgRow>) -> Self {
+        rows.into_iter().map(Row::Postgres).collect()
+    }
+}
+
+impl FromSqlite<Option<sqlx::sqlite::SqliteRow>> for Option<Row> {
+    fn from_sqlite(row: Option<sqlx::sqlite::SqliteRow>) -> Self {
+        row.map(Row::Sqlite)
+    }
+}
+
+impl FromPostgres<Option<sqlx::postgres::PgRow>> for Option<Row> {
+    fn from_postgres(row: Option<sqlx::postgres::PgRow>) -> Self {
+        row.map(Row::Postgres)
+    }
+}
+
+impl FromSqlite<sqlx::sqlite::SqliteQueryResult> for u64 {
+    fn from_sqlite(result: sqlx::sqlite::SqliteQueryResult) -> Self {
+        result.rows_affected()
+    }
+}
+
+impl FromPostgres<sqlx::postgres::PgQueryResult> for u64 {
+    fn from_postgres(result: sqlx::postgres::PgQueryResult) -> Self {
+        result.rows_affected()
+    }
+}
+
+impl Connection {
+    /// All rows of a statement.
+    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        run!(self, statement, fetch_all)
+    }
+
+    /// The first row of a statement, if any; the statement must give at most one, since it may be left there.
+    pub(crate) async fn optional(&mut self, statement: Statement) -> Result<Option<Row>> {
+        run!(self, statement, fetch_optional)
+    }
+
+    /// The number of rows that a statement changed.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64> {
+        run!(self, statement, execute)
+    }
+
+    /// Runs a script of several statements without values.
+    pub(crate) async fn script(&mut self, sql: &'static str, bound: Duration) -> Result<()> {
+        bounded("a migration", bound, async {
+            match self {
+                Self::SqliteWriter(guard) => {
+                    let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+                    sqlx::raw_sql(sql).execute(connection).await?;
+                }
+                Self::SqliteReader(connection) => {
+                    sqlx::raw_sql(sql).execute(&mut **connection).await?;
+                }
+                Self::Postgres(connection) => {
+                    sqlx::raw_sql(sql).execute(&mut **connection).await?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Throws the connection away after an error that says that it is of no use any more.
+    fn discard_if_broken(&mut self, error: &sqlx::Error) {
+        if matches!(error, sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) {
+            self.discard();
+        }
+    }
+
+    /// Throws the connection away instead of using it again: it may be in the middle of an answer.
+    fn discard(&mut self) {
+        match self {
+            // The worker thread finishes what it does and then sees that nobody is there any more.
+            Self::SqliteWriter(guard) => **guard = None,
+            Self::SqliteReader(connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
+
+    async fn begin(&mut self) -> Result<()> {
+        bounded("the start of a transaction", STATEMENT_BOUND, async {
+            match self {
+                // Taking the write lock at once avoids the deadlock of two readers that both want to write.
+                Self::SqliteWriter(guard) => {
+                    let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+                    let statement = sqlx::SqlSafeStr::into_sql_str("BEGIN IMMEDIATE");
+                    SqliteTransactionManager::begin(connection, Some(statement)).await?;
+                }
+                Self::SqliteReader(connection) => SqliteTransactionManager::begin(connection, None).await?,
+                Self::Postgres(connection) => PgTransactionManager::begin(connection, None).await?,
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        bounded("the end of a transaction", STATEMENT_BOUND, async {
+            match self {
+                Self::SqliteWriter(guard) => {
+                    let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+                    SqliteTransactionManager::commit(connection).await?;
+                }
+                Self::SqliteReader(connection) => SqliteTransactionManager::commit(connection).await?,
+                Self::Postgres(connection) => PgTransactionManager::commit(connection).await?,
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn start_rollback(&mut self) {
+        match self {
+            Self::SqliteWriter(guard) => {
+                if let Some(connection) = guard.as_mut() {
+                    SqliteTransactionManager::start_rollback(connection);
+                }
+            }
+            Self::SqliteReader(connection) => SqliteTransactionManager::start_rollback(connection),
+            Self::Postgres(connection) => PgTransactionManager::start_rollback(connection),
+        }
+    }
+}
+
+/// A transaction; dropped without [`Transaction::commit`], nothing of it is kept.
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    connection: Connection,
+    dialect: Dialect,
+    open: bool,
+}
+
+impl Transaction {
+    pub(crate) async fn begin(mut connection: Connection) -> Result<Self> {
+        let dialect = match &connection {
+            Connection::Postgres(_) => Dialect::Postgres,
+            Connection::SqliteWriter(_) | Connection::SqliteReader(_) => Dialect::Sqlite,
+        };
+        if let Err(error) = connection.begin().await {
+            if matches!(error, StorageError::Timeout { .. } | StorageError::Unreachable(_)) {
+                connection.discard();
+            }
+            return Err(error);
+        }
+        Ok(Self { connection, dialect, open: true })
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(crate) async fn all(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        self.connection.all(statement).await
+    }
+
+    pub(crate) async fn optional(&mut self, statement: Statement) -> Result<Option<Row>> {
+        self.connection.optional(statement).await
+    }
+
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64> {
+        self.connection.execute(statement).await
+    }
+
+    pub(crate) async fn script(&mut self, sql: &'static str, bound: Duration) -> Result<()> {
+        self.connection.script(sql, bound).await
+    }
+
+    /// Keeps everything that was done.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        let outcome = self.connection.commit().await;
+        if outcome.is_err() {
+            self.connection.discard();
+        }
+        self.open = false;
+        outcome
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.open {
+            self.connection.start_rollback();
+        }
+    }
+}
