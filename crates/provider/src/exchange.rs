@@ -181,7 +181,7 @@ impl Exchange {
             }
             ConnectionKind::Ollama => {
                 let body = incoming.whole(target, BODY_LIMIT, cancel).await?;
-                let line: Line = http::parse_json(target, &body, "an Ollama reply")?;
+                let line: Line = http::parse_object(target, &body, "an Ollama reply")?;
                 if let Some(error) = line.error.as_ref().filter(|error| !error.is_null()) {
                     return Err(reported(target, error.to_string().as_bytes(), body.clone()));
                 }
@@ -217,7 +217,7 @@ impl Exchange {
         match connection.kind {
             ConnectionKind::OpenAi => http::parse_json(target, &body, "a list of embeddings"),
             ConnectionKind::Ollama => {
-                let answer = http::parse_json(target, &body, "a list of embeddings")?;
+                let answer = http::parse_object(target, &body, "a list of embeddings")?;
                 Ok(ollama::embed::response(answer, model, encoding))
             }
         }

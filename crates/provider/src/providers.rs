@@ -1,6 +1,6 @@
 //! All model services of this node behind one face.
 
-use crate::catalog::{Catalog, ConnectionStatus, Freshness, Lister};
+use crate::catalog::{Catalog, ConnectionStatus, Freshness, Lister, Member};
 use crate::connection::{Connection, ConnectionKind};
 use crate::context::RequestContext;
 use crate::error::ProviderError;
@@ -92,7 +92,7 @@ impl Providers {
         context: &RequestContext,
         cancel: &CancellationToken,
     ) -> Result<Reply, ProviderError> {
-        let (member, upstream_id) = self.catalog.route(model_id).await?;
+        let (member, upstream_id) = self.route(model_id, cancel).await?;
         let reply = self.exchange.chat(&member, &upstream_id, body, context, cancel, None).await;
         member.note_request(&reply);
         reply
@@ -106,7 +106,7 @@ impl Providers {
         context: &RequestContext,
         cancel: &CancellationToken,
     ) -> Result<Value, ProviderError> {
-        let (member, upstream_id) = self.catalog.route(model_id).await?;
+        let (member, upstream_id) = self.route(model_id, cancel).await?;
         let answer = self.exchange.embeddings(&member, &upstream_id, body, context, cancel).await;
         member.note_request(&answer);
         answer
@@ -119,7 +119,7 @@ impl Providers {
         context: &RequestContext,
         cancel: &CancellationToken,
     ) -> Result<String, ProviderError> {
-        let (member, upstream_id) = self.catalog.route(&request.model).await?;
+        let (member, upstream_id) = self.route(&request.model, cancel).await?;
         let text = self.exchange.complete_text(&member, &upstream_id, request, context, cancel).await;
         member.note_request(&text);
         text
@@ -157,7 +157,19 @@ impl Providers {
         Some(self.exchange.ollama_version(&member.connection, &member.target).await)
     }
 
-    fn member(&self, kind: ConnectionKind, index: usize) -> Option<Arc<crate::catalog::Member>> {
+    async fn route(
+        &self,
+        model: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(Arc<Member>, Arc<str>), ProviderError> {
+        tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(ProviderError::Cancelled),
+            place = self.catalog.route(model) => place,
+        }
+    }
+
+    fn member(&self, kind: ConnectionKind, index: usize) -> Option<Arc<Member>> {
         let members = self.catalog.members();
         members
             .iter()

@@ -133,10 +133,13 @@ impl ReplyStream {
     }
 
     /// The upstream said that nothing follows: the connection can be used again once its end mark has been read.
-    fn complete(&mut self) -> Poll<Option<Result<Chunk, ProviderError>>> {
+    fn complete(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, ProviderError>>> {
         let permit = self.permit.take();
-        if let Some(body) = self.body.take().filter(|_| !self.body_ended) {
-            http::drain(body, permit);
+        if let Some(mut body) = self.body.take().filter(|_| !self.body_ended) {
+            // Most often the mark has arrived with the last piece; only otherwise is it waited for aside.
+            if body.as_mut().poll_next(context).is_pending() {
+                http::drain(body, permit);
+            }
         }
         Poll::Ready(None)
     }
@@ -190,8 +193,8 @@ impl Stream for ReplyStream {
             };
             match decoded {
                 Ok(Some(Decoded::Chunk(chunk))) => return this.chunk(chunk),
-                Ok(Some(Decoded::End)) => return this.complete(),
-                Ok(None) if this.body_ended && this.finished => return this.complete(),
+                Ok(Some(Decoded::End)) => return this.complete(context),
+                Ok(None) if this.body_ended && this.finished => return this.complete(context),
                 Ok(None) if this.body_ended => {
                     let error = this.truncated("the service closed the connection");
                     return this.fail(error);

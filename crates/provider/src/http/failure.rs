@@ -60,12 +60,16 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
         parts.push(text);
         innermost = source;
     }
+    // The client's own layers say nothing about the cause.
+    if parts.len() > 1 {
+        parts.retain(|part| !part.starts_with("client error ("));
+    }
     if parts.is_empty() { "no further detail".into() } else { parts.join(": ") }
 }
 
 fn cause(error: &reqwest::Error) -> UnreachableCause {
     let mut next: Option<&(dyn Error + 'static)> = error.source();
-    let mut found = UnreachableCause::Other;
+    let mut found = if error.is_connect() { UnreachableCause::Other } else { UnreachableCause::Broken };
     while let Some(source) = next {
         if source.is::<ResolutionFailed>() {
             return UnreachableCause::Dns;
@@ -73,10 +77,8 @@ fn cause(error: &reqwest::Error) -> UnreachableCause {
         if source.is::<rustls::Error>() {
             return UnreachableCause::Tls;
         }
+        next = source.source();
         if let Some(error) = source.downcast_ref::<io::Error>() {
-            if error.get_ref().is_some_and(<dyn Error + Send + Sync + 'static>::is::<rustls::Error>) {
-                return UnreachableCause::Tls;
-            }
             match error.kind() {
                 io::ErrorKind::ConnectionRefused => return UnreachableCause::Refused,
                 io::ErrorKind::ConnectionReset
@@ -85,14 +87,13 @@ fn cause(error: &reqwest::Error) -> UnreachableCause {
                 | io::ErrorKind::ConnectionAborted => found = UnreachableCause::Broken,
                 _ => {}
             }
+            // What an I/O error wraps is not among its sources.
+            if let Some(inner) = error.get_ref() {
+                next = Some(inner);
+            }
         }
-        next = source.source();
     }
-    if matches!(found, UnreachableCause::Other) && !error.is_connect() {
-        UnreachableCause::Broken
-    } else {
-        found
-    }
+    found
 }
 
 /// The error for an answer with an error status.

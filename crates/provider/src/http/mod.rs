@@ -341,6 +341,22 @@ pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(
     })
 }
 
+/// The same for a JSON object; a list would otherwise be taken for the members in their order.
+pub(crate) fn parse_object<T: serde::de::DeserializeOwned>(
+    target: &Target,
+    body: &Bytes,
+    what: &str,
+) -> Result<T, ProviderError> {
+    if body.trim_ascii_start().first() == Some(&b'{') {
+        return parse_json(target, body, what);
+    }
+    Err(ProviderError::Malformed {
+        connection: target.label.clone(),
+        problem: format!("{what} was expected as a JSON object"),
+        excerpt: failure::excerpt(&target.secret, body),
+    })
+}
+
 /// The first characters of what came, for a message.
 pub(crate) fn excerpt(target: &Target, body: &[u8]) -> String {
     failure::excerpt(&target.secret, body)

@@ -99,12 +99,12 @@ impl OllamaDecoder {
     }
 
     fn decode(&mut self, target: &Target, text: &Bytes) -> Result<Decoded, ProviderError> {
+        let line: Line = http::parse_object(target, text, "a line of an Ollama reply")?;
         let malformed = |error: &dyn std::fmt::Display| ProviderError::Malformed {
             connection: target.label.clone(),
             problem: format!("a line of the stream is not a piece of an Ollama reply ({error})"),
             excerpt: http::excerpt(target, text),
         };
-        let line: Line = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
         if line.error.as_ref().is_some_and(|error| !error.is_null()) {
             self.ended = true;
             return Chunk::parse(text.clone()).map(Decoded::Chunk).map_err(|error| malformed(&error));
