@@ -1,0 +1,56 @@
+/** Chats, models and replies. */
+
+import { get, post, remove } from './http';
+import type { Chat, ChatItem, History, Model, ProviderState, SearchItem, Tag } from './shapes';
+
+const chatPath = (id: string) => `/api/v1/chats/${encodeURIComponent(id)}`;
+
+export const listChats = (page: number) => get<ChatItem[]>('/api/v1/chats/', { page });
+
+export const listPinned = () => get<ChatItem[]>('/api/v1/chats/pinned');
+
+export const listArchived = (page: number) =>
+  get<ChatItem[]>('/api/v1/chats/archived', { page, order_by: 'updated_at', direction: 'desc' });
+
+export const searchChats = (text: string, page: number) =>
+  get<{ items: SearchItem[]; has_more: boolean }>('/api/v1/search', {
+    q: text,
+    kind: 'chat',
+    sharing: 'all',
+    scope: '',
+    page,
+  });
+
+export const readChat = (id: string) => get<Chat>(chatPath(id));
+
+export const readTags = (id: string) => get<Tag[]>(`${chatPath(id)}/tags`);
+
+export const renameChat = (id: string, title: string) => post<Chat>(chatPath(id), { chat: { title } });
+
+/** Keeps which branch is shown; the server takes the history as a whole. */
+export const storeHistory = (id: string, history: History, messages: unknown[]) =>
+  post<Chat>(chatPath(id), { chat: { history, messages } });
+
+export const togglePin = (id: string) => post<Chat>(`${chatPath(id)}/pin`);
+
+export const toggleArchive = (id: string) => post<Chat>(`${chatPath(id)}/archive`);
+
+export const deleteChat = (id: string) => remove<boolean>(chatPath(id));
+
+export interface CompletionAnswer {
+  status: boolean;
+  task_ids?: string[];
+  chat_id?: string;
+}
+
+export const requestReply = (body: unknown) => post<CompletionAnswer>('/api/chat/completions', body);
+
+export const readTasks = (chatId: string) =>
+  get<{ task_ids: string[] }>(`/api/tasks/chat/${encodeURIComponent(chatId)}`);
+
+export const stopTasks = (chatId: string) => post<unknown>(`/api/tasks/chat/${encodeURIComponent(chatId)}/stop`);
+
+export const listModels = (refresh = false) =>
+  get<{ data: Model[] }>('/api/models', refresh ? { refresh: true } : undefined);
+
+export const listProviders = () => get<ProviderState[]>('/api/v1/antiphon/providers');

@@ -1,0 +1,77 @@
+/** The models this person may use, and, for administrators, the providers that do not answer. */
+
+import { causeOf } from '../api/http';
+import { listModels, listProviders } from '../api/chats';
+import type { Model, ProviderState } from '../api/shapes';
+import { readLocal, writeLocal } from '../ui/storage';
+import { session } from './session.svelte';
+
+const CHOICE_KEY = 'antiphon.model';
+
+class Models {
+  all = $state.raw<Model[]>([]);
+  phase = $state<'loading' | 'ready' | 'failed'>('loading');
+  failure = $state('');
+  providers = $state.raw<ProviderState[]>([]);
+  chosenId = $state(readLocal(CHOICE_KEY) ?? '');
+
+  get failing(): ProviderState[] {
+    return this.providers.filter((provider) => !provider.ok);
+  }
+
+  /** The model for the next question: the chosen one, the server's default, or the first. */
+  get chosen(): Model | null {
+    const wanted = [this.chosenId, ...(session.config?.default_models ?? '').split(',').map((id) => id.trim())];
+    for (const id of wanted) {
+      const model = this.byId(id);
+      if (model) return model;
+    }
+    return this.all[0] ?? null;
+  }
+
+  byId(id: string | undefined): Model | null {
+    return this.all.find((model) => model.id === id) ?? null;
+  }
+
+  nameOf(id: string | undefined): string {
+    return this.byId(id)?.name ?? id ?? 'Unknown model';
+  }
+
+  choose(id: string): void {
+    this.chosenId = id;
+    writeLocal(CHOICE_KEY, id);
+  }
+
+  /** Follows the model of the chat that was opened, without making it the default. */
+  follow(id: string | undefined): void {
+    if (this.byId(id)) this.chosenId = id ?? '';
+  }
+
+  async load(refresh = false): Promise<void> {
+    const providers = session.isAdmin ? listProviders().catch(() => [] as ProviderState[]) : null;
+    try {
+      const found = (await listModels(refresh)).data ?? [];
+      this.all = found.filter((model) => model.info?.meta?.hidden !== true);
+      this.phase = 'ready';
+      this.failure = '';
+    } catch (error) {
+      this.failure = causeOf(error);
+      if (this.all.length === 0) this.phase = 'failed';
+    }
+    if (providers) this.providers = await providers;
+  }
+
+  forget(): void {
+    this.all = [];
+    this.providers = [];
+    this.phase = 'loading';
+  }
+}
+
+/** Whether this is the small model that comes with the server, for a first look. */
+export function isDemonstration(model: Model | null): boolean {
+  if (!model) return false;
+  return [model.owned_by, model.connection_type, model.provider].some((word) => word === 'local' || word === 'antiphon-local');
+}
+
+export const models = new Models();
