@@ -82,7 +82,7 @@ impl Environment {
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&Found> {
-        self.variables.get(name)
+        self.variables.get(name).filter(|found| !is_service_link(name, &found.text))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -92,6 +92,16 @@ impl Environment {
     pub(crate) fn notices(&self) -> &[Notice] {
         &self.notices
     }
+}
+
+/// Whether Kubernetes or Docker made the variable: both describe a service called `redis` as `REDIS_PORT` and so on.
+///
+/// A service called `database` or `redis-sentinel` would otherwise set `DATABASE_PORT` or `REDIS_SENTINEL_PORT` to an
+/// address and stop the start.
+pub(crate) fn is_service_link(name: &str, text: &str) -> bool {
+    let address = text.starts_with("tcp://") || text.starts_with("udp://");
+    ["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_", "_ENV_"].iter().any(|part| name.contains(part))
+        || (name.ends_with("_PORT") && address)
 }
 
 /// The text of a file, or `None` when there is no such file.

@@ -3,7 +3,7 @@
 use crate::environment::Environment;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::notice::Notice;
-use crate::registry::report::{Report, Row};
+use crate::registry::report::{Origin, Report, Row};
 use crate::registry::{Entry, Reader, unknown_names};
 use crate::sections::auth::Auth;
 use crate::sections::cors::Cors;
@@ -100,6 +100,7 @@ pub fn load(environment: &Environment) -> Result<Loaded, ConfigErrors> {
     };
     if !config.auth.enabled {
         config.settings.sign_in.enable_signup = false;
+        reader.show("ENABLE_SIGNUP", "false".to_owned(), Origin::Derived);
     }
     reader.notices.extend(advice(&config));
     let report = report(&entries, &reader);
@@ -187,6 +188,17 @@ fn advice(config: &Config) -> Vec<Notice> {
             "WEBSOCKET_MANAGER",
             "REDIS_URL is set, but live events stay inside this node. Set WEBSOCKET_MANAGER=redis when several nodes share the work.",
         ));
+    }
+    let databases = [
+        ("REDIS_URL", redis.topology() == Topology::Cluster, &redis.url),
+        ("WEBSOCKET_REDIS_URL", config.websocket.redis_cluster, &config.websocket.redis_url),
+    ];
+    for (name, cluster, url) in databases {
+        if let Some(url) = url.as_ref().filter(|url| cluster && url.database != 0) {
+            let text =
+                format!("a cluster has database 0 only, so /{} has no effect. Write /0.", url.database);
+            notices.push(Notice::warning(name, text));
+        }
     }
     let cookies = [config.auth.cookie_same_site, config.auth.session_cookie_same_site];
     let insecure = !config.auth.cookie_secure || !config.auth.session_cookie_secure;

@@ -8,7 +8,7 @@ use crate::environment::Environment;
 use crate::error::ConfigError;
 use crate::notice::Notice;
 use crate::rules::{Parsed, Rule};
-use crate::secret::MASK;
+use crate::secret::{MASK, mask_url};
 
 /// How far defaults that point at other variables are followed.
 const FALLBACK_DEPTH: usize = 4;
@@ -18,6 +18,13 @@ const FALLBACK_DEPTH: usize = 4;
 pub(crate) struct Outcome {
     pub(crate) shown: String,
     pub(crate) origin: Origin,
+}
+
+/// A default, and the variable that it belongs to.
+struct DefaultText {
+    text: String,
+    origin: Origin,
+    source: &'static str,
 }
 
 /// Reads variables one by one; errors and notices pile up in it.
@@ -90,7 +97,7 @@ impl<'a> Reader<'a> {
     /// Records an error about a variable.
     pub(crate) fn fail(&mut self, name: &str, seen: String, problem: String, allowed: String) {
         let fix = match self.registry.get(name).map(|entry| entry.fallback) {
-            Some(Fallback::Text("")) | Some(Fallback::Unset) | None => {
+            Some(Fallback::Text("") | Fallback::Unset) | None => {
                 format!("Correct {name}, or remove it.")
             }
             Some(Fallback::Text(text)) => format!("Correct {name}, or remove it to get the default {text}."),
@@ -99,7 +106,11 @@ impl<'a> Reader<'a> {
                 format!("Correct {name}, or remove it to get the default: {words}.")
             }
         };
-        self.errors.push(ConfigError { variable: name.to_owned(), seen, problem, allowed, fix });
+        let error = ConfigError { variable: name.to_owned(), seen, problem, allowed, fix };
+        // A variable that is the default of another is read twice.
+        if !self.errors.contains(&error) {
+            self.errors.push(error);
+        }
     }
 
     /// Records a warning.
@@ -114,22 +125,18 @@ impl<'a> Reader<'a> {
 
     /// Takes note of the variables that give no field.
     pub(crate) fn note_others(&mut self) {
-        let others: Vec<Entry> = self
-            .registry
-            .values()
-            .filter(|entry| entry.status != Status::Used && !self.outcomes.contains_key(entry.name))
-            .cloned()
-            .collect();
+        let others: Vec<Entry> =
+            self.registry.values().filter(|entry| !self.outcomes.contains_key(entry.name)).cloned().collect();
         for entry in others {
             self.note_idle(entry.name, entry.status);
             let (text, origin) = match self.environment.get(entry.name) {
                 Some(found) => (found.text.clone(), found.origin),
-                None => (
-                    self.fallback_text(entry.fallback, 0).map(|(text, _)| text).unwrap_or_default(),
-                    Origin::Default,
-                ),
+                None => match self.fallback_text(entry.name, entry.fallback, 0) {
+                    Some(default) => (default.text, default.origin),
+                    None => (String::new(), Origin::Default),
+                },
             };
-            let shown = if entry.secret && !text.is_empty() { MASK.to_owned() } else { text };
+            let shown = if entry.secret && !text.is_empty() { MASK.to_owned() } else { mask_url(&text) };
             self.outcomes.insert(entry.name, Outcome { shown, origin });
         }
     }
@@ -152,38 +159,39 @@ impl<'a> Reader<'a> {
     }
 
     fn default<R: Rule>(&mut self, variable: &Variable<R>) -> Option<R::Value> {
-        let Some((text, origin)) = self.fallback_text(variable.fallback, 0) else {
+        let Some(default) = self.fallback_text(variable.name, variable.fallback, 0) else {
             let Some(value) = variable.rule.absent() else {
-                self.fail(
-                    variable.name,
-                    String::new(),
-                    "A value is needed but none is set.".to_owned(),
-                    variable.rule.allowed(),
-                );
+                let problem = "A value is needed but none is set.".to_owned();
+                self.fail(variable.name, String::new(), problem, variable.rule.allowed());
                 return None;
             };
             return Some(self.keep(variable, value, Origin::Default));
         };
-        match variable.rule.parse(&text) {
-            Parsed::Value(value) | Parsed::Noticed(value, _) => Some(self.keep(variable, value, origin)),
+        match variable.rule.parse(&default.text) {
+            Parsed::Value(value) | Parsed::Noticed(value, _) => {
+                Some(self.keep(variable, value, default.origin))
+            }
             Parsed::Ignored(problem) | Parsed::Wrong(problem) => {
-                let seen = conceal(variable, &text);
-                self.fail(variable.name, seen, format!("The default {problem}."), variable.rule.allowed());
+                let seen = conceal(variable, &default.text);
+                self.fail(default.source, seen, format!("The value {problem}."), variable.rule.allowed());
                 None
             }
         }
     }
 
-    /// The text of a default, and its origin: a default taken from a variable that is set counts as derived.
-    fn fallback_text(&self, fallback: Fallback, depth: usize) -> Option<(String, Origin)> {
+    /// The text of a default. One taken from a variable that is set counts as derived.
+    fn fallback_text(&self, source: &'static str, fallback: Fallback, depth: usize) -> Option<DefaultText> {
         match fallback {
-            Fallback::Unset | Fallback::Computed(_) => None,
-            Fallback::Text(text) => Some((text.to_owned(), Origin::Default)),
+            Fallback::Text(text) => {
+                Some(DefaultText { text: text.to_owned(), origin: Origin::Default, source })
+            }
             Fallback::Of(name) if depth < FALLBACK_DEPTH => match self.environment.get(name) {
-                Some(found) => Some((found.text.clone(), Origin::Derived)),
-                None => self.fallback_text(self.registry.get(name)?.fallback, depth + 1),
+                Some(found) => {
+                    Some(DefaultText { text: found.text.clone(), origin: Origin::Derived, source: name })
+                }
+                None => self.fallback_text(name, self.registry.get(name)?.fallback, depth + 1),
             },
-            Fallback::Of(_) => None,
+            Fallback::Of(_) | Fallback::Unset | Fallback::Computed(_) => None,
         }
     }
 

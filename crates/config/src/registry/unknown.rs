@@ -2,7 +2,7 @@
 
 use super::spelling::nearest;
 use super::variable::Entry;
-use crate::environment::Environment;
+use crate::environment::{Environment, is_service_link};
 use crate::notice::Notice;
 
 /// Families of names in which an unknown name is most likely a slip.
@@ -23,14 +23,4 @@ pub(crate) fn unknown_names(environment: &Environment, entries: &[Entry]) -> Vec
             Notice::warning(name, text)
         })
         .collect()
-}
-
-/// Whether Kubernetes or Docker made the variable: both describe a service called `redis` as `REDIS_PORT` and so on.
-fn is_service_link(name: &str, text: &str) -> bool {
-    name.contains("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_PORT_")
-        || name.contains("_ENV_")
-        || (name.ends_with("_PORT") || name.ends_with("_NAME"))
-            && (text.starts_with("tcp://") || text.starts_with('/'))
 }

@@ -11,23 +11,40 @@ const MAXIMUM_SECONDS: f64 = 10.0 * 366.0 * 86_400.0;
 /// A span of time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
-    strict: bool,
+    unit: Unit,
     whole: bool,
-    milliseconds: bool,
     zero: bool,
+    bad: Bad,
     clamp: Option<(u32, u32)>,
-    instead: Option<u32>,
+}
+
+/// What the number counts.
+#[derive(Clone, Copy, Debug)]
+enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+/// What a bad value leads to.
+#[derive(Clone, Copy, Debug)]
+enum Bad {
+    /// The default.
+    Default,
+    /// This number.
+    Number(u32),
+    /// The end of the start.
+    Stop,
 }
 
 impl Span {
     /// A number of seconds, more than zero. A bad value gives the default, with a notice.
     pub(crate) const fn seconds() -> Self {
-        Self { strict: false, whole: false, milliseconds: false, zero: false, clamp: None, instead: None }
+        Self { unit: Unit::Seconds, whole: false, zero: false, bad: Bad::Default, clamp: None }
     }
 
     /// A number of milliseconds.
     pub(crate) const fn milliseconds() -> Self {
-        Self { milliseconds: true, ..Self::seconds() }
+        Self { unit: Unit::Milliseconds, ..Self::seconds() }
     }
 
     /// Fractions are bad values.
@@ -37,7 +54,7 @@ impl Span {
 
     /// A bad value stops the start.
     pub(crate) const fn strict(self) -> Self {
-        Self { strict: true, ..self }
+        Self { bad: Bad::Stop, ..self }
     }
 
     /// Zero is a value like any other.
@@ -52,20 +69,26 @@ impl Span {
 
     /// A bad value gives this number, not the default.
     pub(crate) const fn bad_gives(self, number: u32) -> Self {
-        Self { instead: Some(number), ..self }
+        Self { bad: Bad::Number(number), ..self }
     }
 
     fn unit(&self) -> &'static str {
-        if self.milliseconds { "milliseconds" } else { "seconds" }
+        match self.unit {
+            Unit::Seconds => "seconds",
+            Unit::Milliseconds => "milliseconds",
+        }
     }
 
     fn span(&self, number: f64) -> Duration {
-        Duration::from_secs_f64(if self.milliseconds { number / 1000.0 } else { number })
+        Duration::from_secs_f64(match self.unit {
+            Unit::Seconds => number,
+            Unit::Milliseconds => number / 1000.0,
+        })
     }
 
     fn bad(&self, text: &str, problem: &str) -> Parsed<Duration> {
-        match self.instead {
-            Some(number) => Parsed::Noticed(
+        match self.bad {
+            Bad::Number(number) => Parsed::Noticed(
                 self.span(f64::from(number)),
                 format!(
                     "the value \"{text}\" {problem}, so {number} {} are used. Allowed: {}.",
@@ -73,8 +96,8 @@ impl Span {
                     self.allowed()
                 ),
             ),
-            None if self.strict => Parsed::Wrong(problem.to_owned()),
-            None => Parsed::Ignored(problem.to_owned()),
+            Bad::Stop => Parsed::Wrong(problem.to_owned()),
+            Bad::Default => Parsed::Ignored(problem.to_owned()),
         }
     }
 }
@@ -104,7 +127,7 @@ impl Rule for Span {
         if let Some((minimum, maximum)) = self.clamp {
             let (minimum, maximum) = (f64::from(minimum), f64::from(maximum));
             let nearest = number.clamp(minimum, maximum);
-            if nearest != number {
+            if !(minimum..=maximum).contains(&number) {
                 let text =
                     format!("the value {number} is outside {minimum} to {maximum}, so {nearest} is used.");
                 return Parsed::Noticed(self.span(nearest), text);
@@ -120,7 +143,10 @@ impl Rule for Span {
     }
 
     fn show(&self, value: &Duration) -> String {
-        if self.milliseconds { value.as_millis().to_string() } else { value.as_secs_f64().to_string() }
+        match self.unit {
+            Unit::Seconds => value.as_secs_f64().to_string(),
+            Unit::Milliseconds => value.as_millis().to_string(),
+        }
     }
 }
 
@@ -136,8 +162,8 @@ impl Expiry {
         Self { short: None }
     }
 
-    /// Numbers from 1 up to, but not including, the first count as the second.
-    pub(crate) const fn short_gives(self, below: u32, instead: u32) -> Self {
+    /// As `new`, but numbers from 1 up to, but not including, the first count as the second.
+    pub(crate) const fn with_short(below: u32, instead: u32) -> Self {
         Self { short: Some((below, instead)) }
     }
 }
@@ -203,11 +229,11 @@ mod tests {
 
     #[test]
     fn expiry_ends_at_zero() {
-        let rule = Expiry::new().short_gives(60, 300);
+        let rule = Expiry::with_short(60, 300);
         assert_eq!(rule.parse("0"), Parsed::Value(None));
         assert_eq!(rule.parse("-5"), Parsed::Value(None));
         assert!(matches!(rule.parse("59"), Parsed::Noticed(Some(span), _) if span.as_secs() == 300));
-        assert_eq!(rule.parse("60"), Parsed::Value(Some(Duration::from_secs(60))));
+        assert_eq!(rule.parse("60"), Parsed::Value(Some(Duration::from_mins(1))));
         assert!(matches!(rule.parse("x"), Parsed::Ignored(_)));
     }
 }

@@ -110,20 +110,16 @@ impl Database {
         let pool = DatabasePool::read(reader);
         let sqlite = Sqlite::read(reader);
         let (address, server) = (address?, server?);
-        let url = match address.parts(reader)? {
-            Some(url) => {
-                reader.show("DATABASE_URL", url.to_string(), Origin::Derived);
-                url
-            }
-            None => match address.url {
-                Some(url) => url,
-                None => {
-                    let url = DatabaseUrl::in_folder(&server.data_dir, FILE);
-                    let origin = if reader.is_set("DATA_DIR") { Origin::Derived } else { Origin::Default };
-                    reader.show("DATABASE_URL", url.to_string(), origin);
-                    url
-                }
-            },
+        let url = if let Some(url) = address.parts(reader)? {
+            reader.show("DATABASE_URL", url.to_string(), Origin::Derived);
+            url
+        } else if let Some(url) = address.url {
+            url
+        } else {
+            let url = DatabaseUrl::in_folder(&server.data_dir, FILE);
+            let origin = if reader.is_set("DATA_DIR") { Origin::Derived } else { Origin::Default };
+            reader.show("DATABASE_URL", url.to_string(), origin);
+            url
         };
         Some(Self {
             url,

@@ -61,7 +61,7 @@ section! {
         /// Seconds that a live reply is kept in Redis; 0 or less for no end.
         response_stream_ttl: Option<Duration> = variable("REDIS_RESPONSE_STREAM_TTL", Expiry::new()).or("3600");
         /// Seconds after which a task whose node has died counts as dead; 0 for no end, 1 to 59 count as 300.
-        task_ttl: Option<Duration> = variable("REDIS_TASK_TTL", Expiry::new().short_gives(60, 300)).or("300");
+        task_ttl: Option<Duration> = variable("REDIS_TASK_TTL", Expiry::with_short(60, 300)).or("300");
         /// Keeps the session of an external sign-in in Redis, so that any node can finish it.
         sessions: bool = variable("ENABLE_STAR_SESSIONS_MIDDLEWARE", Bool).or("false");
     }

@@ -62,7 +62,7 @@ section! {
 }
 
 /// Shortest time without a heartbeat after which a socket's presence ends.
-const MINIMUM_PRESENCE: Duration = Duration::from_secs(120);
+const MINIMUM_PRESENCE: Duration = Duration::from_mins(2);
 /// Heartbeats that may be missed.
 const MISSED_HEARTBEATS: u32 = 4;
 

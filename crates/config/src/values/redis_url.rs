@@ -135,12 +135,11 @@ impl fmt::Display for RedisUrl {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.tls.is_some() { "rediss" } else { "redis" };
         write!(formatter, "{scheme}://")?;
-        match (&self.username, &self.password) {
-            (None, None) => {}
-            (user, None) => write!(formatter, "{}@", user.as_deref().unwrap_or_default())?,
-            (user, Some(password)) => {
-                write!(formatter, "{}:{password}@", user.as_deref().unwrap_or_default())?
-            }
+        let user = self.username.as_deref().unwrap_or_default();
+        if let Some(password) = &self.password {
+            write!(formatter, "{user}:{password}@")?;
+        } else if !user.is_empty() {
+            write!(formatter, "{user}@")?;
         }
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         write!(formatter, "{host}:{}/{}", self.port, self.database)
