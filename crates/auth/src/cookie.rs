@@ -3,31 +3,27 @@
 
 use std::fmt::Write as _;
 
+use antiphon_config::{Auth, SameSite};
+
 /// Name of the cookie.
 pub const TOKEN_COOKIE: &str = "token";
 
 /// Most of a `Cookie` header that is looked at, in bytes.
 const MAX_HEADER_BYTES: usize = 32 * 1024;
 
-/// Whether a browser sends the cookie along with requests from other sites.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SameSite {
-    /// Never.
-    Strict,
-    /// Only when a link is followed.
-    #[default]
-    Lax,
-    /// Always; browsers want `Secure` with it.
-    None,
-}
-
 /// How the cookie is set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CookieOptions {
     /// `SameSite`.
     pub same_site: SameSite,
     /// `Secure`: only over HTTPS.
     pub secure: bool,
+}
+
+impl From<&Auth> for CookieOptions {
+    fn from(configured: &Auth) -> Self {
+        Self { same_site: configured.cookie_same_site, secure: configured.cookie_secure }
+    }
 }
 
 impl CookieOptions {
@@ -49,11 +45,7 @@ impl CookieOptions {
 
     fn finish(self, mut cookie: String) -> String {
         cookie.push_str("; Path=/; SameSite=");
-        cookie.push_str(match self.same_site {
-            SameSite::Strict => "strict",
-            SameSite::Lax => "lax",
-            SameSite::None => "none",
-        });
+        cookie.push_str(self.same_site.as_str());
         if self.secure {
             cookie.push_str("; Secure");
         }
@@ -80,14 +72,15 @@ mod tests {
 
     use super::*;
 
+    const LAX: CookieOptions = CookieOptions { same_site: SameSite::Lax, secure: false };
+
     #[test]
     fn sets_the_cookie_as_browsers_of_the_fleet_know_it() {
-        let plain = CookieOptions::default();
         assert_eq!(
-            plain.set("abc", Some(2_419_200)),
+            LAX.set("abc", Some(2_419_200)),
             "token=abc; HttpOnly; Max-Age=2419200; Path=/; SameSite=lax"
         );
-        assert_eq!(plain.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=lax");
+        assert_eq!(LAX.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=lax");
         let cross_site = CookieOptions { same_site: SameSite::None, secure: true };
         assert_eq!(cross_site.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=none; Secure");
     }
@@ -129,7 +122,7 @@ mod tests {
 
         #[test]
         fn a_token_survives_the_way_to_the_browser_and_back(token in "[A-Za-z0-9._-]{1,200}") {
-            let cookie = CookieOptions::default().set(&token, Some(1));
+            let cookie = LAX.set(&token, Some(1));
             let pair = cookie.split(';').next().unwrap();
             let header = format!("a=b; {pair}; c=d");
             prop_assert_eq!(token_from(&header), Some(token.as_str()));

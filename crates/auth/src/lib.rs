@@ -6,7 +6,7 @@ pub mod email;
 mod error;
 mod identity;
 pub mod password;
-mod role;
+pub mod permissions;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -15,7 +15,8 @@ pub mod token;
 pub use accounts::{Accounts, Credentials};
 pub use error::{AuthError, Result};
 pub use identity::{Identity, LOAD_TIMEOUT, MAX_AGE, MAX_IDENTITIES, OUTAGE_LIMIT};
-pub use password::PasswordHasher;
-pub use role::Role;
+pub use password::{PasswordHasher, PasswordPolicy};
 pub use session::{API_KEY_PREFIX, Authenticator, Proof, Session, SessionManager, SignedIn};
 pub use token::Tokens;
+
+pub use antiphon_storage::Role;

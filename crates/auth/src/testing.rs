@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use antiphon_config::{Config, Environment};
 use antiphon_state::revocation::RevokedToken;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
+use crate::Role;
 use crate::accounts::{Accounts, Credentials};
 use crate::error::{AuthError, Result};
 use crate::identity::Identity;
-use crate::role::Role;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Account {
@@ -37,15 +38,7 @@ pub(crate) struct FakeAccounts {
 impl FakeAccounts {
     /// An account whose e-mail address is `{user_id}@example.org`, without a password.
     pub(crate) fn add(&self, user_id: &str, role: Role) {
-        let identity = Identity {
-            id: user_id.into(),
-            email: format!("{user_id}@example.org"),
-            name: user_id.to_owned(),
-            role,
-            session_stamp: Some("stamp-0".to_owned()),
-            active: true,
-        };
-        let account = Account { identity, password_hash: String::new() };
+        let account = Account { identity: identity(user_id, role), password_hash: String::new() };
         self.accounts.lock().insert(user_id.to_owned(), account);
     }
 
@@ -103,6 +96,24 @@ impl FakeAccounts {
     fn new_stamp(&self) -> String {
         format!("stamp-{}", self.stamps.fetch_add(1, Ordering::Relaxed) + 1)
     }
+}
+
+/// An active account whose names all come from its id.
+pub(crate) fn identity(user_id: &str, role: Role) -> Identity {
+    Identity {
+        id: user_id.into(),
+        email: format!("{user_id}@example.org"),
+        name: user_id.to_owned(),
+        role,
+        session_stamp: Some("stamp-0".to_owned()),
+        active: true,
+    }
+}
+
+/// The configuration that these variables give.
+pub(crate) fn configured(variables: &[(&str, &str)]) -> Config {
+    let environment = Environment::from_pairs(variables.iter().copied());
+    antiphon_config::load(&environment).expect("a valid configuration").config
 }
 
 fn credentials(account: &Account) -> Credentials {
@@ -169,8 +180,11 @@ impl Accounts for FakeAccounts {
         self.write(|| self.revoked.lock().push(token.clone()))
     }
 
-    fn revoked_tokens(&self) -> BoxFuture<'_, Result<Vec<RevokedToken>>> {
-        self.answer(self.revoked.lock().clone())
+    fn revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<Vec<RevokedToken>>> {
+        let revoked = self.revoked.lock();
+        self.answer(
+            revoked.iter().filter(|token| token.expires_at.is_none_or(|at| at > now)).cloned().collect(),
+        )
     }
 
     fn purge_revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<()>> {

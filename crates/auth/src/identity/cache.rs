@@ -19,7 +19,7 @@ pub const MAX_IDENTITIES: usize = SHARDS * MAX_PER_SHARD;
 
 /// Age at which an identity that is asked for is loaded again in the background. Changes made through this node or
 /// announced to it take effect at once; this is the net below them.
-pub const MAX_AGE: Duration = Duration::from_secs(60);
+pub const MAX_AGE: Duration = Duration::from_mins(1);
 
 /// How long an identity is served without a successful load while the database is away.
 pub const OUTAGE_LIMIT: Duration = Duration::from_mins(15);
@@ -28,7 +28,7 @@ pub const OUTAGE_LIMIT: Duration = Duration::from_mins(15);
 pub const LOAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Age at which a load is waited for instead of serving what is there.
-const MAX_UNREFRESHED_AGE: Duration = Duration::from_secs(120);
+const MAX_UNREFRESHED_AGE: Duration = Duration::from_mins(2);
 
 /// How long it is remembered that there is no such account.
 const MAX_ABSENCE: Duration = Duration::from_secs(10);
@@ -108,6 +108,15 @@ impl IdentityCache {
         shard.loads.remove(user_id);
     }
 
+    /// Forgets all accounts; loads under way are not kept.
+    pub(crate) fn clear(&self) {
+        for shard in &self.inner.shards {
+            let mut shard = shard.write();
+            shard.entries.clear();
+            shard.loads.clear();
+        }
+    }
+
     /// Drops what could not be served any more.
     pub(crate) fn purge(&self) {
         for shard in &self.inner.shards {
@@ -122,17 +131,15 @@ impl IdentityCache {
     async fn load(&self, user_id: &str) -> Loaded {
         let mut load = self.inner.start_load(user_id);
         let loaded = load.wait_for(Option::is_some).await.map(|loaded| loaded.clone());
-        match loaded {
-            Ok(Some(loaded)) => loaded,
-            // Only a load that panicked ends without an answer.
-            Ok(None) | Err(_) => {
-                let mut shard = self.inner.shard(user_id).write();
-                if shard.loads.get(user_id).is_some_and(|current| current.same_channel(&load)) {
-                    shard.loads.remove(user_id);
-                }
-                Err(AuthError::Unavailable)
-            }
+        if let Ok(Some(loaded)) = loaded {
+            return loaded;
         }
+        // Only a load that panicked ends without an answer.
+        let mut shard = self.inner.shard(user_id).write();
+        if shard.loads.get(user_id).is_some_and(|current| current.same_channel(&load)) {
+            shard.loads.remove(user_id);
+        }
+        Err(AuthError::Unavailable)
     }
 }
 
@@ -150,14 +157,13 @@ impl Inner {
         let age = now.duration_since(entry.loaded_at);
         match &entry.identity {
             None if age < MAX_ABSENCE => Found::Serve(None),
-            None => Found::Load { otherwise: None },
             Some(identity) if age < MAX_AGE => Found::Serve(Some(Arc::clone(identity))),
             Some(identity) if now < entry.retry_at && age < OUTAGE_LIMIT => {
                 Found::Serve(Some(Arc::clone(identity)))
             }
             Some(identity) if age < MAX_UNREFRESHED_AGE => Found::Refresh(Arc::clone(identity)),
             Some(identity) if age < OUTAGE_LIMIT => Found::Load { otherwise: Some(Arc::clone(identity)) },
-            Some(_) => Found::Load { otherwise: None },
+            None | Some(_) => Found::Load { otherwise: None },
         }
     }
 

@@ -9,7 +9,7 @@ pub use cache::{LOAD_TIMEOUT, MAX_AGE, MAX_IDENTITIES, OUTAGE_LIMIT};
 
 use std::sync::Arc;
 
-use crate::role::Role;
+use crate::Role;
 
 /// An account as far as requests ask about it. Pictures, settings and the rest of the profile stay in SQL.
 #[derive(Clone, Debug, PartialEq, Eq)]

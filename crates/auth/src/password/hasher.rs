@@ -92,7 +92,7 @@ impl PasswordHasher {
         }
     }
 
-    /// Hashes a new password; [`super::check_new_password`] comes before.
+    /// Hashes a new password; [`super::PasswordPolicy::check`] comes before.
     pub async fn hash(&self, password: &str) -> Result<String> {
         let limit = self.inner.algorithm.max_password_bytes();
         if password.len() > limit {
@@ -303,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_answers_busy_at_once() {
-        let hasher = PasswordHasher::with_bounds(Algorithm::Argon2id, 1, 1, Duration::from_secs(60));
+        let hasher = PasswordHasher::with_bounds(Algorithm::Argon2id, 1, 1, Duration::from_mins(1));
         let core = hasher.core().await.unwrap();
         let waiting = tokio::spawn({
             let hasher = hasher.clone();

@@ -9,7 +9,7 @@ mod policy;
 mod scheme;
 
 pub use hasher::{MAX_WAIT, MAX_WAITING, PasswordHasher, Verified, Work};
-pub use policy::{PasswordRule, check_new_password};
+pub use policy::PasswordPolicy;
 pub use scheme::{
     ARGON2_ITERATIONS, ARGON2_LANES, ARGON2_MEMORY_KIB, Algorithm, BCRYPT_COST, MAX_BCRYPT_PASSWORD_BYTES,
     MAX_PASSWORD_BYTES,

@@ -47,6 +47,15 @@ pub enum Algorithm {
     Bcrypt,
 }
 
+impl From<antiphon_config::PasswordHash> for Algorithm {
+    fn from(configured: antiphon_config::PasswordHash) -> Self {
+        match configured {
+            antiphon_config::PasswordHash::Argon2 => Self::Argon2id,
+            antiphon_config::PasswordHash::Bcrypt => Self::Bcrypt,
+        }
+    }
+}
+
 impl Algorithm {
     /// Longest password that the algorithm takes.
     pub fn max_password_bytes(self) -> usize {
@@ -119,7 +128,10 @@ impl Scheme {
                 let hash = self.argon2()?.hash_password(password).map_err(AuthError::internal)?;
                 Ok(hash.to_string())
             }
-            Self::Bcrypt { cost } => bcrypt::non_truncating_hash(password, cost).map_err(AuthError::internal),
+            Self::Bcrypt { .. } if password.len() > MAX_BCRYPT_PASSWORD_BYTES => {
+                Err(AuthError::PasswordTooLong { limit: MAX_BCRYPT_PASSWORD_BYTES })
+            }
+            Self::Bcrypt { cost } => bcrypt::hash(password, cost).map_err(AuthError::internal),
         }
     }
 

@@ -77,6 +77,12 @@ impl ApiKeys {
         keys.retain(|_, entry| &*entry.user_id != user_id);
     }
 
+    pub(super) fn clear(&self) {
+        let mut keys = self.keys.write();
+        self.changes.fetch_add(1, Ordering::Release);
+        keys.clear();
+    }
+
     /// Drops what could not be served any more.
     pub(super) fn purge(&self) {
         self.keys.write().retain(|_, entry| entry.looked_up_at.elapsed() < OUTAGE_LIMIT);

@@ -86,6 +86,12 @@ impl Authenticator {
         self.inner.api_keys.invalidate_user(user_id);
     }
 
+    /// Forgets everything, when it is not known what changed.
+    pub fn invalidate_all(&self) {
+        self.inner.identities.clear();
+        self.inner.api_keys.clear();
+    }
+
     /// Drops what is too old to be served.
     pub fn purge(&self) {
         self.inner.identities.purge();

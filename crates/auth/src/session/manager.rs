@@ -15,7 +15,7 @@ use crate::accounts::Accounts;
 use crate::email;
 use crate::error::{AuthError, Result};
 use crate::identity::Identity;
-use crate::password::{PasswordHasher, PasswordRule, check_new_password};
+use crate::password::{PasswordHasher, PasswordPolicy};
 use crate::token::{IssuedToken, NewToken, Tokens};
 
 /// `auth_method` of a session that began with a password.
@@ -25,7 +25,11 @@ const BY_PASSWORD: &str = "password";
 const PASSWORD_CHANGE: RateLimit = RateLimit { name: "password_change", ..SIGN_IN };
 
 /// How often what is no longer needed is dropped.
-const PURGE_INTERVAL: Duration = Duration::from_secs(60);
+const PURGE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How long after its token expired a revocation stays in SQL, so that a node whose clock is behind does not take
+/// the token for a good one.
+const KEEP_EXPIRED: Duration = Duration::from_hours(24);
 
 /// Longest address that is looked up at all.
 const MAX_SIGN_IN_EMAIL_BYTES: usize = 1024;
@@ -49,6 +53,7 @@ pub struct SessionManager {
 struct Inner {
     clock: Clock,
     tokens: Tokens,
+    policy: PasswordPolicy,
     hasher: PasswordHasher,
     limits: Limits,
     revocations: Revocations,
@@ -57,25 +62,39 @@ struct Inner {
 }
 
 impl SessionManager {
-    /// A manager over the given parts; `authenticator` must use the same tokens, revocations and accounts.
+    /// A manager that signs with `secret` (the same on every node) and has its own [`Authenticator`].
+    ///
+    /// Call [`SessionManager::load`] before serving and keep [`SessionManager::run`] running.
     pub fn new(
-        clock: Clock,
-        tokens: Tokens,
-        hasher: PasswordHasher,
+        secret: &str,
+        policy: PasswordPolicy,
+        accounts: Arc<dyn Accounts>,
         limits: Limits,
         revocations: Revocations,
-        authenticator: Authenticator,
-        accounts: Arc<dyn Accounts>,
+        clock: Clock,
     ) -> Self {
-        Self {
-            inner: Arc::new(Inner { clock, tokens, hasher, limits, revocations, authenticator, accounts }),
-        }
+        let tokens = Tokens::new(secret, clock.clone());
+        let hasher = PasswordHasher::new(policy.algorithm);
+        let authenticator = Authenticator::new(tokens.clone(), revocations.clone(), Arc::clone(&accounts));
+        let inner = Inner { clock, tokens, policy, hasher, limits, revocations, authenticator, accounts };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Answers who a request acts for.
+    pub fn authenticator(&self) -> &Authenticator {
+        &self.inner.authenticator
+    }
+
+    /// The hasher of all passwords of the node.
+    pub fn hasher(&self) -> &PasswordHasher {
+        &self.inner.hasher
     }
 
     /// Takes over from SQL what must be known before the first request: revoked tokens and the kinds of password
     /// hashes in use.
     pub async fn load(&self) -> Result<()> {
-        self.inner.revocations.load(self.inner.accounts.revoked_tokens().await?);
+        let now = self.inner.clock.unix_seconds();
+        self.inner.revocations.load(self.inner.accounts.revoked_tokens(now).await?);
         for hash in self.inner.accounts.sample_password_hashes().await? {
             self.inner.hasher.note_stored_hash(&hash);
         }
@@ -146,13 +165,7 @@ impl SessionManager {
     }
 
     /// Changes the password of the session's account and ends all its sessions, this one too.
-    pub async fn change_password(
-        &self,
-        session: &Session,
-        password: &str,
-        new_password: &str,
-        rule: Option<&(dyn PasswordRule + Sync)>,
-    ) -> Result<()> {
+    pub async fn change_password(&self, session: &Session, password: &str, new_password: &str) -> Result<()> {
         let user_id = session.user_id();
         self.limit(PASSWORD_CHANGE, user_id).await?;
         let credentials = self.inner.accounts.credentials(user_id).await?;
@@ -160,33 +173,20 @@ impl SessionManager {
         if !self.inner.hasher.verify(password, hash).await?.ok {
             return Err(AuthError::WrongPassword);
         }
-        self.set_password(user_id, new_password, rule).await
+        self.set_password(user_id, new_password).await
     }
 
     /// Gives an account a new password, on an administrator's word, and ends all its sessions.
-    pub async fn set_password(
-        &self,
-        user_id: &str,
-        new_password: &str,
-        rule: Option<&(dyn PasswordRule + Sync)>,
-    ) -> Result<()> {
-        let new_hash = self.hash_new_password(new_password, rule).await?;
+    pub async fn set_password(&self, user_id: &str, new_password: &str) -> Result<()> {
+        let new_hash = self.hash_new_password(new_password).await?;
         self.inner.accounts.change_password(user_id, &new_hash).await?;
         self.announce_change(user_id).await;
         Ok(())
     }
 
     /// Checks and hashes the password of an account to be made.
-    pub async fn hash_new_password(
-        &self,
-        password: &str,
-        rule: Option<&(dyn PasswordRule + Sync)>,
-    ) -> Result<String> {
-        check_new_password(
-            password,
-            self.inner.hasher.algorithm(),
-            rule.map(|rule| rule as &dyn PasswordRule),
-        )?;
+    pub async fn hash_new_password(&self, password: &str) -> Result<String> {
+        self.inner.policy.check(password)?;
         self.inner.hasher.hash(password).await
     }
 
@@ -216,8 +216,8 @@ impl SessionManager {
                 revoked = revoked.recv() => match revoked {
                     Ok(Revoked::User { user_id }) => self.inner.authenticator.invalidate_user(&user_id),
                     Ok(Revoked::Token { .. }) => {}
-                    // What was missed is made up for by the age limit of identities.
-                    Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "missed announcements of changed accounts"),
+                    // Nobody knows who was meant, so everybody is loaded anew.
+                    Err(RecvError::Lagged(_)) => self.inner.authenticator.invalidate_all(),
                     Err(RecvError::Closed) => return,
                 },
             }
@@ -228,7 +228,8 @@ impl SessionManager {
         self.inner.authenticator.purge();
         self.inner.limits.purge();
         self.inner.revocations.purge();
-        if let Err(error) = self.inner.accounts.purge_revoked_tokens(self.inner.clock.unix_seconds()).await {
+        let expired_before = self.inner.clock.unix_seconds().saturating_sub(KEEP_EXPIRED.as_secs());
+        if let Err(error) = self.inner.accounts.purge_revoked_tokens(expired_before).await {
             tracing::debug!(%error, "could not delete expired revocations; trying again in a minute");
         }
     }

@@ -12,9 +12,13 @@ pub use manager::{SessionManager, SignedIn};
 
 use std::sync::Arc;
 
+use antiphon_config::Settings;
+
+use crate::Role;
 use crate::error::{AuthError, Result};
 use crate::identity::Identity;
-use crate::role::Role;
+use crate::permission;
+use crate::permissions::require;
 use crate::token::Claims;
 
 /// Somebody who proved who they are.
@@ -56,7 +60,10 @@ impl Session {
 
     /// Refuses pending accounts.
     pub fn require_user(&self) -> Result<&Identity> {
-        if self.identity.role >= Role::User { Ok(&self.identity) } else { Err(AuthError::RoleTooLow) }
+        match self.identity.role {
+            Role::User | Role::Admin => Ok(&self.identity),
+            Role::Pending => Err(AuthError::RoleTooLow),
+        }
     }
 
     /// Refuses everybody but administrators.
@@ -64,8 +71,32 @@ impl Session {
         if self.identity.is_admin() { Ok(&self.identity) } else { Err(AuthError::RoleTooLow) }
     }
 
+    /// Checks what the server and the account allow API keys: whether at all, and on which paths. Whatever is not an
+    /// API key passes.
+    pub fn check_api_key(&self, settings: &Settings, path: &str) -> Result<()> {
+        if self.proof != Proof::ApiKey {
+            return Ok(());
+        }
+        if !settings.sign_in.enable_api_keys {
+            return Err(AuthError::ApiKeysDisabled);
+        }
+        require(&self.identity, &settings.permissions, permission!(features.api_keys))?;
+        match settings.sign_in.api_key_paths() {
+            Some(allowed) if !allowed.iter().any(|prefix| is_below(path, prefix)) => {
+                Err(AuthError::ApiKeyNotAllowedHere)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Refuses API keys, for routes that only a person at the page may use.
     pub fn require_token(&self) -> Result<&Claims> {
         self.claims().ok_or(AuthError::ApiKeyNotAllowedHere)
     }
+}
+
+/// Whether a path is the prefix or lies below it.
+fn is_below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix.trim_end_matches('/'))
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

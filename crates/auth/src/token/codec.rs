@@ -147,8 +147,7 @@ struct Read<'a> {
 
 impl Read<'_> {
     fn check(&self, now: i64) -> Result<Claims> {
-        let payload: Payload<'_> =
-            serde_json::from_slice(&self.payload).map_err(|_| AuthError::InvalidToken)?;
+        let payload: Payload<'_> = object(&self.payload).ok_or(AuthError::InvalidToken)?;
         payload.check(now, self.signature)
     }
 }
@@ -156,8 +155,16 @@ impl Read<'_> {
 /// Whether a header of another writer names our algorithm and nothing that would have to be understood.
 fn is_accepted(header: &str) -> bool {
     let Ok(header) = URL_SAFE_NO_PAD.decode(header) else { return false };
-    serde_json::from_slice::<Header<'_>>(&header)
-        .is_ok_and(|header| header.alg == ALGORITHM && header.crit.is_none() && header.b64.is_none())
+    object::<Header<'_>>(&header)
+        .is_some_and(|header| header.alg == ALGORITHM && header.crit.is_none() && header.b64.is_none())
+}
+
+/// Reads a JSON object; serde alone would take a list for one as well.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    if json.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
+    serde_json::from_slice(json).ok()
 }
 
 impl fmt::Debug for Tokens {

@@ -85,7 +85,7 @@ fn reads_a_token_made_elsewhere() {
 #[test]
 fn issues_tokens_with_the_claims_of_a_password_session() {
     let (tokens, _) = tokens();
-    let lifetime = Some(Duration::from_secs(2_419_200));
+    let lifetime = Some(Duration::from_hours(4 * 7 * 24));
     let new = NewToken { user_id: "ada", session_stamp: Some("s"), auth_method: Some("password"), lifetime };
     let issued = tokens.issue(new).unwrap();
     assert_eq!(tokens.verify(&issued.token).unwrap(), issued.claims);

@@ -1,5 +1,7 @@
 //! What auth needs from the storage of accounts.
 
+mod database;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -60,12 +62,12 @@ pub trait Accounts: fmt::Debug + Send + Sync + 'static {
     /// Records for good that a token is revoked.
     fn revoke_token<'a>(&'a self, token: &'a RevokedToken) -> BoxFuture<'a, Result<()>>;
 
-    /// All revoked tokens that have not expired.
-    fn revoked_tokens(&self) -> BoxFuture<'_, Result<Vec<RevokedToken>>>;
+    /// The revoked tokens that have not expired at `now` (Unix seconds).
+    fn revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<Vec<RevokedToken>>>;
 
-    /// Deletes the records of revoked tokens that expired before `now` (Unix seconds).
+    /// Deletes the records of revoked tokens that expired up to `now` (Unix seconds).
     fn purge_revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<()>>;
 
-    /// One stored password hash per kind (prefix) in use, so that the cost of a refusal is known from the start.
+    /// Some stored password hashes, old ones if there are any, so that the cost of a refusal is known from the start.
     fn sample_password_hashes(&self) -> BoxFuture<'_, Result<Vec<String>>>;
 }
