@@ -65,6 +65,13 @@ impl<'a> Reader<'a> {
         if let Some((text, origin)) =
             self.environment.get(variable.name).map(|found| (found.text.clone(), found.origin))
         {
+            // An empty text means the same as none where there is no default.
+            if text.is_empty()
+                && variable.fallback == Fallback::Unset
+                && let Some(value) = variable.rule.absent()
+            {
+                return Some(self.keep(variable, value, origin));
+            }
             match variable.rule.parse(&text) {
                 Parsed::Value(value) => return Some(self.keep(variable, value, origin)),
                 Parsed::Noticed(value, text) => {

@@ -26,6 +26,11 @@ impl<T> Whole<T> {
         Self { lenient: true, ..Self::strict() }
     }
 
+    /// A port; a bad value stops the start.
+    pub(crate) const fn port() -> Self {
+        Self::strict().at_least(0).at_most(65_535)
+    }
+
     /// A smaller number is a bad value.
     pub(crate) const fn at_least(self, minimum: i64) -> Self {
         Self { minimum, ..self }

@@ -44,7 +44,7 @@ section! {
         /// Host, as a part of the address.
         host: Option<String> = variable("DATABASE_HOST", optional(Text));
         /// Port, as a part of the address.
-        port: Option<u16> = variable("DATABASE_PORT", optional(Whole::strict()));
+        port: Option<u16> = variable("DATABASE_PORT", optional(Whole::port()));
         /// Name of the database, as a part of the address.
         name: Option<String> = variable("DATABASE_NAME", optional(Text));
         /// Schema of PostgreSQL that holds the tables.

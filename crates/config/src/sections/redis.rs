@@ -43,7 +43,7 @@ section! {
         /// Hosts of the Sentinels, without ports, separated by commas.
         sentinel_hosts: Vec<String> = variable("REDIS_SENTINEL_HOSTS", List::new(Separator::Comma)).or("");
         /// Port of the Sentinels.
-        sentinel_port: u16 = variable("REDIS_SENTINEL_PORT", Whole::strict()).or("26379");
+        sentinel_port: u16 = variable("REDIS_SENTINEL_PORT", Whole::port()).or("26379");
         /// Attempts for each command while Sentinel names a new master.
         sentinel_max_retry_count: u32 =
             variable("REDIS_SENTINEL_MAX_RETRY_COUNT", Whole::lenient().at_least(1).at_most(1000)).or("2");

@@ -10,7 +10,7 @@ pub(crate) fn entries() -> Vec<Entry> {
     vec![
         variable("VECTOR_DB", Text).or("chroma").reserved().entry(TITLE, "Where vectors are kept."),
         variable("CHROMA_HTTP_HOST", Text).or("").reserved().entry(TITLE, "Host of a Chroma server."),
-        variable("CHROMA_HTTP_PORT", Whole::<u16>::strict())
+        variable("CHROMA_HTTP_PORT", Whole::<u16>::port())
             .or("8000")
             .reserved()
             .entry(TITLE, "Port of a Chroma server."),

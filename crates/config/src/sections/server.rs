@@ -26,7 +26,7 @@ section! {
         /// Address or host name to listen on.
         host: String = variable("HOST", Text).or("0.0.0.0");
         /// Port to listen on.
-        port: u16 = variable("PORT", Whole::strict()).or("8080");
+        port: u16 = variable("PORT", Whole::port()).or("8080");
         /// Worker threads of the one server process; more threads need no Redis.
         workers: usize = variable("UVICORN_WORKERS", Whole::lenient().raised_to(1).at_most(1024)).or("1");
         /// Threads for blocking work such as password hashing; empty for the default of the runtime.

@@ -40,7 +40,7 @@ section! {
         /// Hosts of the Sentinels for live events, separated by commas.
         sentinel_hosts: Vec<String> = variable("WEBSOCKET_SENTINEL_HOSTS", List::new(Separator::Comma)).or("");
         /// Port of those Sentinels.
-        sentinel_port: u16 = variable("WEBSOCKET_SENTINEL_PORT", Whole::strict()).or("26379");
+        sentinel_port: u16 = variable("WEBSOCKET_SENTINEL_PORT", Whole::port()).or("26379");
         /// Logs the traffic of Socket.IO.
         log_packets: bool = variable("WEBSOCKET_SERVER_LOGGING", Bool).or("false");
         /// Logs the traffic of Engine.IO.

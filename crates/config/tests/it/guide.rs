@@ -97,6 +97,19 @@ fn defaults_without_redis() {
 }
 
 #[test]
+fn empty_texts_mean_the_same_as_none() {
+    let loaded =
+        loaded(&[("REDIS_URL", ""), ("REDIS_HEALTH_CHECK_INTERVAL", ""), ("REDIS_RECONNECT_DELAY", "")]);
+    assert_eq!(loaded.config.redis.health_check_interval, None);
+    assert_eq!(loaded.config.redis.reconnect_delay, None);
+    assert!(
+        loaded.notices.iter().all(|notice| notice.subject == "CORS_ALLOW_ORIGIN"),
+        "{:?}",
+        loaded.notices
+    );
+}
+
+#[test]
 fn a_manager_without_redis_stops_the_start() {
     let errors = attempt(&[("WEBSOCKET_MANAGER", "redis")]).expect_err("no Redis").0;
     assert_eq!(errors.len(), 1);
