@@ -5,6 +5,10 @@
 
 #![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
 
+#[cfg(test)]
+mod tests;
+mod usage;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +17,7 @@ use parking_lot::Mutex;
 
 use crate::clock::Clock;
 use crate::error::{Result, StateError};
+use usage::Usage;
 
 /// Most sessions of one node.
 pub const MAX_SESSIONS: usize = 200_000;
@@ -73,13 +78,6 @@ struct Pool {
     sessions: HashMap<Arc<str>, Session>,
     by_user: HashMap<Arc<str>, HashSet<Arc<str>>>,
     by_chat: HashMap<Arc<str>, HashSet<Arc<str>>>,
-}
-
-#[derive(Debug, Default)]
-struct Usage {
-    /// Unix milliseconds of the last sign, per model and session.
-    by_model: HashMap<Arc<str>, HashMap<Arc<str>, u64>>,
-    by_session: HashMap<Arc<str>, HashSet<Arc<str>>>,
 }
 
 impl Presence {
@@ -250,34 +248,12 @@ impl Presence {
 
     /// Notes that the session uses the model. False when it already counts for as many models as it may.
     pub async fn use_model(&self, session_id: &str, model_id: &str) -> bool {
-        let now = self.inner.clock.unix_millis();
-        let mut usage = self.inner.usage.lock();
-        if let Some(updated_at) = usage.by_model.get_mut(model_id).and_then(|users| users.get_mut(session_id))
-        {
-            *updated_at = now;
-            return true;
-        }
-        usage.expire_session(session_id, now);
-        let model_id: Arc<str> = model_id.into();
-        let session_id: Arc<str> = session_id.into();
-        let models = usage.by_session.entry(Arc::clone(&session_id)).or_default();
-        if models.len() >= MAX_MODELS_PER_SESSION {
-            return false;
-        }
-        models.insert(Arc::clone(&model_id));
-        usage.by_model.entry(model_id).or_default().insert(session_id, now);
-        true
+        self.inner.usage.lock().note(session_id, model_id, self.inner.clock.unix_millis())
     }
 
     /// The models in use now, sorted.
     pub async fn model_ids(&self) -> Vec<String> {
-        let now = self.inner.clock.unix_millis();
-        let mut usage = self.inner.usage.lock();
-        usage.expire(now);
-        let mut model_ids: Vec<String> =
-            usage.by_model.keys().map(|model_id| (**model_id).to_owned()).collect();
-        model_ids.sort_unstable();
-        model_ids
+        self.inner.usage.lock().model_ids(self.inner.clock.unix_millis())
     }
 
     /// Drops what is no longer in use, so that sessions which never ask leave nothing behind.
@@ -318,187 +294,5 @@ impl Pool {
         let (fewer, more) =
             if of_user.len() < in_chat.len() { (of_user, in_chat) } else { (in_chat, of_user) };
         fewer.iter().any(|session_id| more.contains(session_id))
-    }
-}
-
-impl Usage {
-    fn remove(&mut self, session_id: &str) {
-        for model_id in self.by_session.remove(session_id).into_iter().flatten() {
-            self.forget(&model_id, session_id);
-        }
-    }
-
-    fn forget(&mut self, model_id: &str, session_id: &str) {
-        if let Some(users) = self.by_model.get_mut(model_id) {
-            users.remove(session_id);
-            if users.is_empty() {
-                self.by_model.remove(model_id);
-            }
-        }
-    }
-
-    fn expire_session(&mut self, session_id: &str, now: u64) {
-        let Self { by_model, by_session } = self;
-        let Some(models) = by_session.get_mut(session_id) else { return };
-        let mut gone = Vec::new();
-        models.retain(|model_id| {
-            let live = by_model
-                .get(model_id)
-                .and_then(|users| users.get(session_id))
-                .is_some_and(|at| is_live(*at, now));
-            if !live {
-                gone.push(Arc::clone(model_id));
-            }
-            live
-        });
-        for model_id in gone {
-            self.forget(&model_id, session_id);
-        }
-    }
-
-    fn expire(&mut self, now: u64) {
-        let Self { by_model, by_session } = self;
-        by_model.retain(|model_id, users| {
-            users.retain(|session_id, updated_at| {
-                let live = is_live(*updated_at, now);
-                if !live && let Some(models) = by_session.get_mut(session_id) {
-                    models.remove(model_id);
-                    if models.is_empty() {
-                        by_session.remove(session_id);
-                    }
-                }
-                live
-            });
-            !users.is_empty()
-        });
-    }
-}
-
-fn is_live(updated_at: u64, now: u64) -> bool {
-    u128::from(now.saturating_sub(updated_at)) <= USAGE_EXPIRY.as_millis()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn presence() -> (Presence, Clock) {
-        let clock = Clock::manual(1_800_000_000);
-        (Presence::new(clock.clone()), clock)
-    }
-
-    fn names(ids: &[Arc<str>]) -> Vec<String> {
-        let mut names: Vec<String> = ids.iter().map(ToString::to_string).collect();
-        names.sort();
-        names
-    }
-
-    #[tokio::test]
-    async fn counts_users_once_however_many_sessions_they_have() {
-        let (presence, _) = presence();
-        presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
-        presence.connect("s2", "ada", "Ada", "t2").await.unwrap();
-        presence.connect("s3", "bob", "Bob", "t3").await.unwrap();
-        assert_eq!(presence.user_count().await, 2);
-        assert_eq!(presence.session_count().await, 3);
-        assert_eq!(names(&presence.sessions_of_user("ada").await), ["s1", "s2"]);
-        presence.disconnect("s3").await.unwrap();
-        assert_eq!(presence.user_count().await, 1);
-        assert!(!presence.is_online("bob").await);
-        assert!(presence.is_online("ada").await);
-    }
-
-    #[tokio::test]
-    async fn a_session_that_signs_in_as_somebody_else_leaves_the_first_users_chats() {
-        let (presence, _) = presence();
-        presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
-        presence.open_chat("s1", "c1").await.unwrap();
-        presence.connect("s1", "ada", "Ada L.", "t2").await.unwrap();
-        assert_eq!(presence.session("s1").await.unwrap().chat_ids.len(), 1);
-        assert_eq!(&*presence.session("s1").await.unwrap().token_id, "t2");
-        presence.connect("s1", "bob", "Bob", "t3").await.unwrap();
-        assert!(presence.participants("c1").await.is_empty());
-        assert!(!presence.is_online("ada").await);
-    }
-
-    #[tokio::test]
-    async fn participants_change_with_the_first_and_last_session_of_a_user() {
-        let (presence, _) = presence();
-        presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
-        presence.connect("s2", "ada", "Ada", "t2").await.unwrap();
-        presence.connect("s3", "bob", "Bob", "t3").await.unwrap();
-        assert_eq!(presence.open_chat("s1", "c1").await, Ok(true));
-        assert_eq!(presence.open_chat("s1", "c1").await, Ok(false));
-        assert_eq!(presence.open_chat("s2", "c1").await, Ok(false));
-        assert_eq!(presence.open_chat("s3", "c1").await, Ok(true));
-        let ids: Vec<_> =
-            presence.participants("c1").await.into_iter().map(|one| one.id.to_string()).collect();
-        assert_eq!(ids, ["ada", "bob"]);
-        assert_eq!(names(&presence.sessions_in_chat("c1").await), ["s1", "s2", "s3"]);
-        assert!(!presence.close_chat("s1", "c1").await);
-        assert!(presence.close_chat("s2", "c1").await);
-        assert!(!presence.close_chat("s2", "c1").await);
-        let left = presence.disconnect("s3").await.unwrap();
-        assert_eq!(left.chat_ids.iter().map(ToString::to_string).collect::<Vec<_>>(), ["c1"]);
-        assert!(presence.participants("c1").await.is_empty());
-        assert_eq!(presence.open_chat("s3", "c1").await, Err(StateError::UnknownSession));
-    }
-
-    #[tokio::test]
-    async fn bounds_hold() {
-        let presence = Presence::with_capacity(Clock::manual(1), 1);
-        presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
-        assert_eq!(
-            presence.connect("s2", "ada", "Ada", "t1").await,
-            Err(StateError::TooManySessions { limit: 1 })
-        );
-        presence.connect("s1", "bob", "Bob", "t1").await.unwrap();
-        for n in 0..MAX_CHATS_PER_SESSION {
-            presence.open_chat("s1", &format!("c{n}")).await.unwrap();
-        }
-        assert!(matches!(presence.open_chat("s1", "one more").await, Err(StateError::TooManyChats { .. })));
-        for n in 0..MAX_MODELS_PER_SESSION {
-            assert!(presence.use_model("s1", &format!("m{n}")).await);
-        }
-        assert!(!presence.use_model("s1", "one more").await);
-        assert!(presence.use_model("s1", "m0").await);
-    }
-
-    #[tokio::test]
-    async fn a_model_is_in_use_for_three_seconds_after_the_last_sign() {
-        let (presence, clock) = presence();
-        presence.use_model("s1", "b").await;
-        presence.use_model("s1", "a").await;
-        clock.advance(Duration::from_secs(2));
-        presence.use_model("s2", "b").await;
-        assert_eq!(presence.model_ids().await, ["a", "b"]);
-        clock.advance(Duration::from_millis(1001));
-        assert_eq!(presence.model_ids().await, ["b"]);
-        presence.disconnect("s2").await;
-        assert!(presence.model_ids().await.is_empty());
-        let usage = presence.inner.usage.lock();
-        assert!(usage.by_session.is_empty() && usage.by_model.is_empty());
-    }
-
-    #[tokio::test]
-    async fn expired_models_make_room_for_others_of_the_same_session() {
-        let (presence, clock) = presence();
-        for n in 0..MAX_MODELS_PER_SESSION {
-            presence.use_model("s1", &format!("m{n}")).await;
-        }
-        clock.advance(Duration::from_secs(4));
-        assert!(presence.use_model("s1", "next").await);
-        assert_eq!(presence.model_ids().await, ["next"]);
-    }
-
-    #[tokio::test]
-    async fn a_sign_of_life_is_noted() {
-        let (presence, clock) = presence();
-        presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
-        clock.advance(Duration::from_secs(7));
-        assert!(presence.seen("s1").await);
-        assert!(!presence.seen("s2").await);
-        let session = presence.session("s1").await.unwrap();
-        assert_eq!(session.last_seen_at - session.connected_at, 7);
     }
 }
