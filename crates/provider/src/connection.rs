@@ -132,7 +132,7 @@ pub struct ConnectionConfig {
     pub auth_type: AuthType,
     /// Further headers; values may hold placeholders such as `{{USER_ID}}` (see [`crate::RequestContext`]).
     #[serde(deserialize_with = "headers")]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, Secret>,
     /// Whether the upstream is Azure OpenAI.
     #[serde(deserialize_with = "or_default")]
     pub azure: bool,
@@ -187,14 +187,14 @@ fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Er
         .collect())
 }
 
-fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, String>, D::Error> {
+fn headers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Secret>, D::Error> {
     let headers =
         Option::<BTreeMap<String, serde_json::Value>>::deserialize(deserializer)?.unwrap_or_default();
     Ok(headers
         .into_iter()
         .map(|(name, value)| match value {
-            serde_json::Value::String(text) => (name, text),
-            other => (name, other.to_string()),
+            serde_json::Value::String(text) => (name, text.into()),
+            other => (name, other.to_string().into()),
         })
         .collect())
 }
@@ -276,6 +276,12 @@ impl Connection {
         })
     }
 
+    /// The texts that must not come back in an error: the key, and the values of headers that hold no placeholder.
+    pub(crate) fn secrets(&self) -> Arc<[Secret]> {
+        let headers = self.config.headers.values().filter(|value| !value.reveal().contains("{{"));
+        [&self.key].into_iter().chain(headers).filter(|secret| !secret.is_empty()).cloned().collect()
+    }
+
     /// Its address for people, without credentials.
     pub fn shown_url(&self) -> String {
         match &self.endpoint {
@@ -311,21 +317,17 @@ mod tests {
         assert_eq!(config.tags, ["fast", "cheap"]);
         assert_eq!(config.prefix_id, "");
         assert_eq!(config.auth_type, AuthType::Unsupported("session".into()));
-        assert_eq!(config.headers["x-number"], "7");
+        assert_eq!(config.headers["x-number"].reveal(), "7");
         assert_eq!(serde_json::from_str::<ConnectionConfig>("{}").unwrap(), ConnectionConfig::default());
     }
 
     #[test]
     fn labels_hold_no_credentials() {
-        let connection = Connection::openai(
-            2,
-            "https://user:pass@host:8443/v1/?key=sk-1#x",
-            "sk-2",
-            ConnectionConfig::default(),
-        );
+        let config = serde_json::from_str(r#"{"headers":{"Authorization":"Token sk-3"}}"#).unwrap();
+        let connection = Connection::openai(2, "https://user:pass@host:8443/v1/?key=sk-1#x", "sk-2", config);
         let text = format!("{} {connection:?}", connection.label());
         assert!(text.starts_with("OpenAI-compatible connection 2 (https://host:8443/v1)"), "{text}");
-        for secret in ["user", "pass@", "sk-1", "sk-2"] {
+        for secret in ["user", "pass@", "sk-1", "sk-2", "sk-3"] {
             assert!(!text.contains(secret), "{text}");
         }
     }

@@ -114,7 +114,7 @@ pub(crate) fn headers(
     }
     // Last, so that what the operator wrote for this connection wins.
     for (name, template) in &connection.config.headers {
-        insert(connection, &mut headers, name, &context.fill(template))?;
+        insert(connection, &mut headers, name, &context.fill(template.reveal()))?;
     }
     Ok(headers)
 }

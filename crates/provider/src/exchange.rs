@@ -279,7 +279,7 @@ async fn openai_reply(
 fn reported(target: &Target, error: &[u8], body: Bytes) -> ProviderError {
     ProviderError::Reported {
         connection: target.label.clone(),
-        message: target.secret.scrub(http::upstream_words(error)),
+        message: target.scrub(http::upstream_words(error)),
         body,
     }
 }

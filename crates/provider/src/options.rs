@@ -44,7 +44,8 @@ pub const MODELS_TTL: Duration = Duration::from_secs(1);
 pub const REFRESH_GRACE: Duration = Duration::from_millis(300);
 /// How long a request waits for a connection that has not been listed yet, while others are known.
 pub const FIRST_LISTING_GRACE: Duration = Duration::from_secs(1);
-/// Pause between two attempts to list a connection that fails.
+/// Pause between two attempts to list a connection that fails; for as long, another one that offers the same model is
+/// preferred to it.
 pub const FAILED_LISTING_RETRY: Duration = Duration::from_secs(5);
 /// How long the last good list of a failing connection is still offered.
 pub const LAST_GOOD_LISTING_KEPT: Duration = Duration::from_mins(15);

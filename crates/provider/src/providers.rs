@@ -129,7 +129,7 @@ impl Providers {
     /// it is, Ollama with its version.
     pub async fn verify(&self, connection: &Connection) -> Result<Value, ProviderError> {
         // It may not be in anybody's list, so its place in one says nothing.
-        let target = Target { label: connection.trial_label(), secret: connection.key.clone() };
+        let target = Target { label: connection.trial_label(), secrets: connection.secrets() };
         match connection.kind {
             ConnectionKind::OpenAi => self.exchange.openai_listing(connection, &target).await,
             ConnectionKind::Ollama => self.exchange.ollama_version(connection, &target).await,

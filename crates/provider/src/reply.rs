@@ -68,7 +68,7 @@ type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 ///
 /// Ends after `[DONE]`, or when the upstream closes the stream after a finish reason (or after reporting an error in a
 /// chunk, see [`crate::Delta::error`]); any other end is an error, and nothing follows an error. Dropping the stream, or
-/// cancelling its token, closes the connection to the upstream at once.
+/// cancelling its token while it is polled, closes the connection to the upstream at once.
 pub struct ReplyStream {
     target: Target,
     body: Option<Body>,
@@ -116,7 +116,7 @@ impl ReplyStream {
         let error = chunk.delta().error?;
         Some(ProviderError::Reported {
             connection: self.target.label.clone(),
-            message: self.target.secret.scrub(http::upstream_words(error.as_bytes())),
+            message: self.target.scrub(http::upstream_words(error.as_bytes())),
             body: chunk.raw().clone(),
         })
     }

@@ -17,6 +17,13 @@ use tokio::time::Instant;
 pub(crate) struct Failure {
     pub(crate) error: ProviderError,
     pub(crate) at: SystemTime,
+    since: Instant,
+}
+
+impl Failure {
+    fn now(error: ProviderError) -> Arc<Self> {
+        Arc::new(Self { error, at: SystemTime::now(), since: Instant::now() })
+    }
 }
 
 /// What is known about the models of one connection.
@@ -64,7 +71,7 @@ impl Member {
         let is_static = models.is_some();
         let listing = Listing { models: Arc::new(models.unwrap_or_default()), ..Listing::default() };
         Self {
-            target: Target { label: connection.label(), secret: connection.key.clone() },
+            target: Target { label: connection.label(), secrets: connection.secrets() },
             connection,
             is_static,
             listing: watch::Sender::new(listing),
@@ -109,12 +116,26 @@ impl Member {
                     self.request_failure.store(None);
                 }
             }
-            Err(error) if error.concerns_connection() => {
-                let failure = Failure { error: error.clone(), at: SystemTime::now() };
-                self.request_failure.store(Some(Arc::new(failure)));
+            Err(error) if self.concerned_by(error) => {
+                self.request_failure.store(Some(Failure::now(error.clone())));
             }
             Err(_) => {}
         }
+    }
+
+    fn concerned_by(&self, error: &ProviderError) -> bool {
+        match error {
+            // Most often one model is missing; where nobody lists models, the base URL may be wrong as well.
+            ProviderError::Status { status, .. } if status.as_u16() == 404 => self.is_static,
+            error => error.concerns_connection(),
+        }
+    }
+
+    /// Whether another connection should be preferred: it fails, and not so long ago that it deserves a new try.
+    pub(crate) fn is_avoided(&self, options: &CatalogOptions) -> bool {
+        let recent = |failure: &Failure| failure.since.elapsed() < options.failed_retry;
+        self.request_failure.load().as_ref().is_some_and(|failure| recent(failure))
+            || self.listing.borrow().failure.as_ref().is_some_and(|failure| recent(failure))
     }
 
     /// The models to offer: the last good list, unless the connection has been failing for too long.
@@ -168,7 +189,7 @@ impl Member {
                             "The models of this connection could not be listed. {error}"
                         );
                     }
-                    listing.failure = Some(Arc::new(Failure { error, at: time }));
+                    listing.failure = Some(Failure::now(error));
                 }
             }
         });

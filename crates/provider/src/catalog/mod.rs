@@ -103,8 +103,10 @@ impl Catalog {
     /// Where a request for a model goes: from memory when the model is known; otherwise connections whose list is
     /// missing or due are asked first.
     pub(crate) async fn route(&self, id: &str) -> Result<(Arc<Member>, Arc<str>), ProviderError> {
-        let known =
-            |catalog: &Self| catalog.shared.snapshot.load().routes.get(id).and_then(|route| route.choose());
+        let known = |catalog: &Self| {
+            let snapshot = catalog.shared.snapshot.load();
+            snapshot.routes.get(id).and_then(|route| route.choose(&catalog.options))
+        };
         if let Some(place) = known(self) {
             return Ok(place);
         }

@@ -20,13 +20,14 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The connection for the next request, and the model's id there; failing connections are passed over.
-    pub(crate) fn choose(&self) -> Option<(Arc<Member>, Arc<str>)> {
-        let start = if self.places.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let turn = |offset: usize| self.places.get((start + offset) % self.places.len().max(1));
-        let fit = (0..self.places.len())
-            .filter_map(turn)
-            .find(|(member, _)| member.request_failure().is_none() && member.listing().failure.is_none());
+    /// The connection for the next request, and the model's id there; failing connections are passed over for a while.
+    pub(crate) fn choose(&self, options: &CatalogOptions) -> Option<(Arc<Member>, Arc<str>)> {
+        if let [place] = &self.places[..] {
+            return Some(place.clone());
+        }
+        let start = self.next.fetch_add(1, Ordering::Relaxed);
+        let turn = |offset: usize| self.places.get((start.wrapping_add(offset)) % self.places.len());
+        let fit = (0..self.places.len()).filter_map(turn).find(|(member, _)| !member.is_avoided(options));
         fit.or_else(|| turn(0)).cloned()
     }
 }

@@ -95,6 +95,9 @@ impl Chunk {
             event: member(wire.event),
             event_name,
         };
+        if rare.error.is_none() && rare.event_name.as_deref() == Some("error") {
+            rare.error = Some(Span::Inside(0..text.len()));
+        }
         let (mut content, mut reasoning, mut finish_reason) = (None, None, None);
         if let Some(choice) = wire.choices.0 {
             finish_reason = span(text, choice.finish_reason.text);
@@ -244,6 +247,13 @@ mod tests {
         ] {
             assert_eq!(chunk(text).delta(), Delta::default(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_event_named_error_is_an_error() {
+        let text = r#"{"message":"no GPU"}"#;
+        let chunk = Chunk::named(Bytes::from_static(text.as_bytes()), Some("error".into())).unwrap();
+        assert_eq!(chunk.delta(), Delta { error: Some(text), event_name: Some("error"), ..Delta::default() });
     }
 
     #[test]

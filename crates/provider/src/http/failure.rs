@@ -3,7 +3,6 @@
 use super::Target;
 use super::resolver::ResolutionFailed;
 use crate::error::{ProviderError, TimeBound, UnreachableCause};
-use crate::secret::Secret;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -45,7 +44,7 @@ impl Failed<'_> {
     }
 
     fn detail(&self) -> String {
-        self.target.secret.scrub(chain(self.error))
+        self.target.scrub(chain(self.error))
     }
 }
 
@@ -112,12 +111,12 @@ pub(super) fn status(
         status.canonical_reason().unwrap_or_default().clone_into(&mut message);
     }
     let text = String::from_utf8_lossy(body);
-    let scrubbed = target.secret.scrub(text.clone().into_owned());
+    let scrubbed = target.scrub(text.clone().into_owned());
     let body = if scrubbed == text { body.clone() } else { Bytes::from(scrubbed) };
     ProviderError::Status {
         connection: target.label.clone(),
         status,
-        message: target.secret.scrub(message),
+        message: target.scrub(message),
         body,
         content_type,
     }
@@ -161,10 +160,10 @@ fn words_in(value: &Value) -> Option<String> {
 }
 
 /// The first characters of what came.
-pub(super) fn excerpt(secret: &Secret, body: &[u8]) -> String {
+pub(super) fn excerpt(target: &Target, body: &[u8]) -> String {
     // A few bytes more than are shown, so that a secret at the edge is seen whole.
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_LENGTH * 8)]).into_owned();
-    shorten(&secret.scrub(text), EXCERPT_LENGTH)
+    shorten(&target.scrub(text), EXCERPT_LENGTH)
 }
 
 /// One line of at most `length` characters.
@@ -211,7 +210,8 @@ mod tests {
     #[test]
     fn long_texts_are_cut_at_a_character() {
         let text = "é".repeat(300);
-        let cut = excerpt(&Secret::default(), text.as_bytes());
+        let target = Target { label: crate::Label::new("x"), secrets: [].into() };
+        let cut = excerpt(&target, text.as_bytes());
         assert_eq!(cut.chars().count(), EXCERPT_LENGTH + 1);
     }
 }

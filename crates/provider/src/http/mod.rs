@@ -31,7 +31,14 @@ pub(crate) use failure::upstream_words;
 pub(crate) struct Target {
     pub(crate) label: Label,
     /// Removed from everything that the upstream sends back in an error.
-    pub(crate) secret: Secret,
+    pub(crate) secrets: Arc<[Secret]>,
+}
+
+impl Target {
+    /// Replaces the connection's secrets in a text that the upstream sent back.
+    pub(crate) fn scrub(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, secret| secret.scrub(text))
+    }
 }
 
 /// One request.
@@ -125,8 +132,8 @@ impl HttpClient {
                     redirect::Policy::none()
                 });
             let builder = match options.pool_connections_per_host {
-                Some(limit) => builder.pool_max_idle_per_host(limit),
-                None => builder,
+                Some(limit) if limit > 0 => builder.pool_max_idle_per_host(limit),
+                _ => builder,
             };
             if proxied { builder } else { builder.no_proxy() }.build().map_err(|error| {
                 ProviderError::Configuration {
@@ -337,7 +344,7 @@ pub(crate) fn parse_json<T: serde::de::DeserializeOwned>(
     serde_json::from_slice(body).map_err(|error| ProviderError::Malformed {
         connection: target.label.clone(),
         problem: format!("{what} was expected as JSON, but it does not parse ({error})"),
-        excerpt: failure::excerpt(&target.secret, body),
+        excerpt: failure::excerpt(target, body),
     })
 }
 
@@ -353,13 +360,13 @@ pub(crate) fn parse_object<T: serde::de::DeserializeOwned>(
     Err(ProviderError::Malformed {
         connection: target.label.clone(),
         problem: format!("{what} was expected as a JSON object"),
-        excerpt: failure::excerpt(&target.secret, body),
+        excerpt: failure::excerpt(target, body),
     })
 }
 
 /// The first characters of what came, for a message.
 pub(crate) fn excerpt(target: &Target, body: &[u8]) -> String {
-    failure::excerpt(&target.secret, body)
+    failure::excerpt(target, body)
 }
 
 /// The error of reading a body, seen from the place that reads it piece by piece.

@@ -1,6 +1,6 @@
 //! The joined list of models, with connections that hang, fail and come back.
 
-use crate::upstream::{raw, read_request, serve};
+use crate::upstream::{dead_port, raw, read_request, serve};
 use crate::*;
 use antiphon_provider::{CatalogOptions, ConnectionState, Endpoint, StaticModel};
 use axum::http::StatusCode;
@@ -10,7 +10,6 @@ use axum::{Json, Router};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 /// A service with a list of models that counts how often it is asked for it.
@@ -59,11 +58,6 @@ impl Service {
     }
 }
 
-async fn dead_port() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}/v1", listener.local_addr().unwrap())
-}
-
 async fn hanging() -> String {
     raw(|mut stream| async move { while read_request(&mut stream).await {} }).await.base
 }
@@ -79,11 +73,9 @@ async fn a_dead_and_a_hanging_connection_neither_block_nor_hide_the_others() {
     let good = Service::start(&["a", "b"]).await;
     let openai =
         |index, base: &str| Connection::openai(index, base, "sk-test-key", ConnectionConfig::default());
-    let hanging = hanging().await;
-    let providers = providers(
-        CatalogOptions::default(),
-        vec![openai(0, &hanging), openai(1, &dead_port().await), good.connection(2)],
-    );
+    let (hanging, (dead, _socket)) = (hanging().await, dead_port());
+    let providers =
+        providers(CatalogOptions::default(), vec![openai(0, &hanging), openai(1, &dead), good.connection(2)]);
     let start = Instant::now();
     assert_eq!(ids(&providers, Freshness::Cached).await, ["a", "b"]);
     // The bound of a listing is 10 s; the grace is 1 s.

@@ -1,6 +1,8 @@
 //! Services that fail in every way that services fail.
 
-use crate::upstream::{DONE, FINISH, begin_stream, delta, events, raw, read_request, serve, write_piece};
+use crate::upstream::{
+    DONE, FINISH, begin_stream, dead_port, delta, events, raw, read_request, serve, write_piece,
+};
 use crate::*;
 use antiphon_provider::options::LINE_LIMIT;
 use antiphon_provider::{TextRequest, TimeBound, UnreachableCause};
@@ -10,7 +12,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use std::time::Instant;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
 
 /// What a service answers to every chat request.
 async fn answering<F>(answer: F) -> Providers
@@ -197,9 +198,7 @@ async fn something_that_speaks_no_http_is_reported() {
 
 #[tokio::test]
 async fn a_dead_port_is_refused() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    drop(listener);
+    let (base, _socket) = dead_port();
     let error = failure(&one_openai(&base)).await;
     assert!(
         matches!(error, ProviderError::Unreachable { cause: UnreachableCause::Refused, .. }),
@@ -273,8 +272,8 @@ async fn the_whole_reply_has_a_bound_however_lively_it_is() {
     })
     .await;
     let options = ProviderOptions {
-        total_timeout: Some(Duration::from_millis(300)),
-        idle_timeout: Some(Duration::from_millis(200)),
+        total_timeout: Some(Duration::from_millis(1500)),
+        idle_timeout: Some(Duration::from_secs(1)),
         ..ProviderOptions::default()
     };
     let (text, error) = broken_stream(&with_options(options, &upstream.base)).await;

@@ -208,3 +208,36 @@ async fn equal_models_on_several_machines_share_the_load() {
     }
     assert_eq!((seen_one.lock().unwrap().len(), seen_two.lock().unwrap().len()), (2, 2));
 }
+
+#[tokio::test]
+async fn a_failing_machine_is_passed_over_for_a_while() {
+    let (good, seen) = ollama().await;
+    let (other, seen_by_other) = ollama().await;
+    // The first lists the model, too, but lets no chat through.
+    let gate = Router::new()
+        .route(
+            "/api/tags",
+            get(|| async { Json(json!({"models": [{"name": "llama3:8b", "model": "llama3:8b"}]})) }),
+        )
+        .fallback(|| async { StatusCode::BAD_GATEWAY });
+    let gate = serve(gate).await;
+    let connection = |index, base: &str| Connection::ollama(index, base, "", ConnectionConfig::default());
+    let providers = Providers::new(ProviderOptions::default()).unwrap();
+    providers.replace(vec![
+        connection(0, gate.trim_end_matches("/v1")),
+        connection(1, &good),
+        connection(2, &other),
+    ]);
+    bounded(async {
+        while providers.statuses().iter().any(|status| status.models == 0) {
+            providers.models(Freshness::Renewed).await;
+        }
+    })
+    .await;
+    let mut refused = 0;
+    for _ in 0..9 {
+        refused += usize::from(chat(&providers, "llama3:8b", false).await.is_err());
+    }
+    assert_eq!(refused, 1);
+    assert_eq!(seen.lock().unwrap().len() + seen_by_other.lock().unwrap().len(), 8);
+}

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Serves the router on a free port; the base URL ends in `/v1`, which the router need not know.
 pub(crate) async fn serve(router: Router) -> String {
@@ -47,6 +47,14 @@ where
         }
     });
     Raw { base, accepted }
+}
+
+/// A port that refuses connections for as long as the socket is held: bound, so that nobody else gets it, but not
+/// listening.
+pub(crate) fn dead_port() -> (String, TcpSocket) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    (format!("http://{}/v1", socket.local_addr().unwrap()), socket)
 }
 
 /// Reads one request; false when the client closed the connection instead of sending one.
