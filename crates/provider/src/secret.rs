@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// Longest part of an answer that is looked at for an echo of the secret has no limit; shorter secrets than this
-/// are not searched for, because they would blank out ordinary words.
+/// Secrets shorter than this are not searched for in answers, because they would blank out ordinary words.
 const SHORTEST_SCRUBBED: usize = 6;
 
 /// A key or token; its `Debug` form says only whether it is set.
