@@ -66,6 +66,13 @@ pub struct Delta {
     pub offset: usize,
 }
 
+impl Delta {
+    /// Whether the answer itself grew, not the reasoning or a call.
+    pub fn is_answer(&self) -> bool {
+        self.kind == Kind::Message.delta_type()
+    }
+}
+
 /// Something to tell the client: a new item that is not plain text, or a delta.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -171,7 +178,7 @@ impl Output {
     /// The answer's text alone, without reasoning and calls.
     pub fn text(&self) -> String {
         let texts = self.items.iter().filter(|item| item.kind == Kind::Message).map(|item| item.text.as_str());
-        texts.collect::<Vec<_>>().join("\n")
+        texts.collect()
     }
 
     /// The items as JSON. All but the last are complete; the last is as `status` says.

@@ -117,15 +117,3 @@ impl IntoResponse for ApiError {
         response
     }
 }
-
-impl From<antiphon_storage::StorageError> for ApiError {
-    fn from(error: antiphon_storage::StorageError) -> Self {
-        super::faults::storage(error)
-    }
-}
-
-impl From<antiphon_auth::AuthError> for ApiError {
-    fn from(error: antiphon_auth::AuthError) -> Self {
-        super::faults::auth(error)
-    }
-}

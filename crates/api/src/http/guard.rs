@@ -3,7 +3,7 @@
 use super::error::ApiError;
 use super::table::Access;
 use crate::App;
-use antiphon_auth::{Role, Session};
+use antiphon_auth::{AuthError, Session};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -57,12 +57,12 @@ async fn check(
 pub(crate) async fn identify(app: &App, headers: &HeaderMap, path: &str) -> Result<Arc<Session>, ApiError> {
     let token = token(app, headers).ok_or_else(not_authenticated)?;
     let session = app.authenticator.authenticate(token).await?;
-    app.check_api_key_scope(&session, path)?;
-    Ok(session)
+    session.check_api_key(&app.settings(), path)?;
+    Ok(Arc::new(session))
 }
 
 /// The token of a request: `Authorization: Bearer`, the API key header, or the cookie, in this order.
-fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+pub(crate) fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
     let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(|value| {
         let (scheme, token) = value.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
@@ -70,29 +70,26 @@ fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
     bearer
         .filter(|token| !token.is_empty())
         .or_else(|| headers.get(app.config.auth.api_key_header.as_str()).and_then(|value| value.to_str().ok()))
-        .or_else(|| antiphon_auth::cookie::token(headers))
+        .or_else(|| cookie_token(headers))
 }
 
-fn allow(access: Access, session: &Session) -> Result<(), ApiError> {
-    let role = session.identity.role;
-    let allowed = match access {
-        Access::Public | Access::AnyRole => true,
-        Access::Session => !session.is_api_key(),
-        Access::User => role != Role::Pending,
-        Access::Admin => role == Role::Admin,
-    };
-    if allowed {
-        return Ok(());
+/// The token in the cookie.
+pub(crate) fn cookie_token(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.into_iter().find_map(antiphon_auth::cookie::token_from)
+}
+
+fn allow(access: Access, session: &Session) -> Result<(), AuthError> {
+    match access {
+        Access::Public | Access::AnyRole => Ok(()),
+        Access::Session => session.require_token().map(drop),
+        Access::User => session.require_user().map(drop),
+        Access::Admin => session.require_admin().map(drop),
     }
-    Err(ApiError::unauthorized(match access {
-        Access::Session => "This needs a signed-in session. An API key is not accepted here.",
-        Access::Admin => "This needs an administrator.",
-        _ => "This account is waiting for an administrator to activate it.",
-    }))
 }
 
 fn not_authenticated() -> ApiError {
-    ApiError::unauthorized("Not authenticated")
+    AuthError::NotAuthenticated.into()
 }
 
 /// Answers a path that is there, but not with this method.

@@ -1,0 +1,10 @@
+//! `heartbeat {}`: the person is still there.
+
+use crate::App;
+use antiphon_auth::Session;
+use antiphon_realtime::Socket;
+
+pub(super) async fn heartbeat(app: &App, socket: &Socket, session: &Session) {
+    app.presence.seen(socket.sid()).await;
+    app.activity.touch(&session.identity.id);
+}

@@ -1,0 +1,43 @@
+//! How sign-in is set up, and whom people may ask.
+
+use super::Form;
+use crate::App;
+use crate::http::{ApiError, ApiResult};
+use crate::routes::limits;
+use antiphon_config::settings::forms;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+/// `GET /api/v1/auths/admin/config`
+pub(super) async fn read(State(app): State<App>) -> axum::Json<Value> {
+    axum::Json(forms::ADMIN.fill(&app.settings()))
+}
+
+/// `POST /api/v1/auths/admin/config`: what the form leaves out stays as it is.
+pub(super) async fn change(State(app): State<App>, Form(form): Form<Value>) -> ApiResult<axum::Json<Value>> {
+    limits::check_texts(&form).map_err(ApiError::with_plain_detail)?;
+    let changed = app.settings.fill_in(forms::ADMIN, &form).await;
+    let settings = changed.map_err(|error| ApiError::from(error).with_plain_detail())?;
+    Ok(axum::Json(forms::ADMIN.fill(&settings)))
+}
+
+/// `GET /api/v1/auths/admin/config/ldap`: this server knows no directory.
+pub(super) async fn ldap() -> axum::Json<Value> {
+    axum::Json(json!({ "ENABLE_LDAP": false }))
+}
+
+/// `GET /api/v1/auths/admin/details`: whom to ask for access, unless `SHOW_ADMIN_DETAILS` is off.
+pub(super) async fn contact(State(app): State<App>) -> ApiResult<axum::Json<Value>> {
+    let settings = app.settings();
+    if !settings.sign_in.show_admin_details {
+        return Err(ApiError::forbidden("This server does not tell who its administrators are."));
+    }
+    let users = app.database.users();
+    let configured = settings.sign_in.admin_email.as_deref().map(str::trim).filter(|email| !email.is_empty());
+    let admin = match configured {
+        Some(email) => users.by_email(email).await?,
+        None => users.first_admin().await?,
+    };
+    let email = configured.or(admin.as_ref().map(|admin| admin.email.as_str()));
+    Ok(axum::Json(json!({ "name": admin.as_ref().map(|admin| &admin.name), "email": email })))
+}

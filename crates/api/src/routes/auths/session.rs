@@ -1,0 +1,57 @@
+//! The session of the caller.
+
+use super::answer::{BEARER, SessionBody, with_cookie};
+use crate::App;
+use crate::http::{ApiResult, Caller, guard};
+use crate::profile::Status;
+use antiphon_auth::AuthError;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+#[derive(Serialize)]
+struct SessionInfo {
+    #[serde(flatten)]
+    session: SessionBody,
+    bio: Option<String>,
+    gender: Option<String>,
+    date_of_birth: Option<String>,
+    #[serde(flatten)]
+    status: Status,
+}
+
+/// `GET /api/v1/auths/`: who the caller is; sets the cookie again for the rest of the token's life.
+pub(super) async fn read(State(app): State<App>, caller: Caller, headers: HeaderMap) -> ApiResult<Response> {
+    let user = app.database.users().by_id(caller.user_id()).await?.ok_or(AuthError::InvalidToken)?;
+    let token = guard::token(&app, &headers).ok_or(AuthError::NotAuthenticated)?;
+    let expires_at = caller.claims().and_then(|claims| claims.expires_at);
+    let cookie = app.cookie.set(token, expires_at.map(seconds_until));
+    let status = Status::of(&user);
+    let session = SessionBody {
+        id: user.id,
+        name: user.name,
+        role: user.role,
+        email: user.email,
+        profile_image_url: user.profile_image_url,
+        token: token.to_owned(),
+        token_type: BEARER,
+        expires_at,
+        permissions: app.settings().permissions,
+    };
+    let info = SessionInfo { session, bio: user.bio, gender: user.gender, date_of_birth: user.date_of_birth, status };
+    with_cookie(axum::Json(info), &cookie)
+}
+
+/// Seconds from now until a time in Unix seconds.
+fn seconds_until(at: i64) -> u64 {
+    let end = UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or_default());
+    end.duration_since(SystemTime::now()).map_or(0, |left| left.as_secs())
+}
+
+/// `GET /api/v1/auths/mfa/status`: this server has no second factor yet.
+pub(super) async fn second_factor() -> axum::Json<Value> {
+    axum::Json(json!({ "enabled": false, "required": false, "recovery_codes_remaining": 0 }))
+}

@@ -1,0 +1,44 @@
+//! One chat, as it is now.
+
+use crate::App;
+use crate::http::{ApiError, ApiResult, Caller};
+use antiphon_storage::{ChatDocument, ErrorKind, StorageError};
+use axum::extract::{Path, State};
+
+/// `GET /api/v1/chats/{id}`: the document, with the text so far of answers that are being written.
+///
+/// An unknown chat is answered with 401, which the reference's client takes as "go home".
+pub(super) async fn document(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> ApiResult<axum::Json<ChatDocument>> {
+    let document = app.database.documents().get(caller.user_id(), &id).await.map_err(unknown)?;
+    Ok(axum::Json(with_live_text(&app, document).await))
+}
+
+/// `GET /api/v1/chats/{id}/pinned`
+pub(super) async fn is_pinned(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> ApiResult<axum::Json<bool>> {
+    Ok(axum::Json(app.database.chats().owned(caller.user_id(), &id).await.map_err(unknown)?.pinned))
+}
+
+/// Puts the text so far into the messages that are being written.
+pub(super) async fn with_live_text(app: &App, mut document: ChatDocument) -> ChatDocument {
+    for message_id in document.unfinished() {
+        if let Some(live) = app.replies.live(&document.chat().id, &message_id).await {
+            document.set_live(&message_id, live.content, &live.output);
+        }
+    }
+    document
+}
+
+fn unknown(error: StorageError) -> ApiError {
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::Forbidden => ApiError::unauthorized("There is no such chat."),
+        _ => error.into(),
+    }
+}
