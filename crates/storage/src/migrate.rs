@@ -36,7 +36,7 @@ pub(crate) enum Kind {
     /// Only adds.
     Expand,
     /// Removes or changes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no migration has had to contract yet"))]
+    #[expect(dead_code, reason = "no migration has had to contract yet")]
     Contract,
 }
 

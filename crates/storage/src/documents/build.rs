@@ -46,6 +46,19 @@ impl ChatDocument {
         self.rows.len()
     }
 
+    /// Ids of the messages that are not done.
+    pub fn unfinished(&self) -> Vec<String> {
+        self.rows.iter().filter(|row| row.done == Some(false)).map(|row| row.id.clone()).collect()
+    }
+
+    /// Shows a message that is still being written as it is now, for this answer only.
+    pub fn set_live(&mut self, id: &str, content: String, output: &Value) {
+        if let Some(row) = self.rows.iter_mut().find(|row| row.id == id) {
+            row.content = Some(content);
+            row.output = serde_json::value::to_raw_value(output).ok();
+        }
+    }
+
     /// Sets a key of the inner document for this answer only, such as `share_mode`.
     pub fn set(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         self.chat.extra.insert(key.into(), value.into());

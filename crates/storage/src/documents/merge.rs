@@ -14,7 +14,7 @@ pub(super) struct Plan {
     pub(super) write: Vec<(i64, NewMessage)>,
     /// The next free sequence number.
     pub(super) next_sequence: i64,
-    /// The id of the last message of the result in the order of the document.
+    /// The id of the newest of the wanted messages.
     pub(super) last: Option<String>,
     /// Ids of all messages of the result.
     pub(super) ids: HashSet<String>,
@@ -53,10 +53,10 @@ pub(super) fn plan(
     plan.delete = stored.keys().filter(|id| !parents.contains_key(id.as_str())).cloned().collect();
     plan.delete.sort_unstable();
     plan.ids = parents.keys().map(|id| (*id).to_owned()).collect();
-    plan.last = wanted.last().map(|incoming| incoming.message.id.clone());
     drop(parents);
 
     let places = sequences(&wanted, &stored, &mut plan.next_sequence);
+    plan.last = places.iter().max_by_key(|(_id, sequence)| **sequence).map(|(id, _sequence)| id.clone());
     for Incoming { message, .. } in wanted {
         let sequence = places[&message.id];
         if running.contains(message.id.as_str()) {

@@ -35,11 +35,35 @@ pub(crate) enum Backend {
 }
 
 /// A connection that is held.
+///
+/// One that is dropped while it waits for an answer, because the caller was cancelled, is not used again on
+/// PostgreSQL: a cancelled `BEGIN`, for one, would leave the next user inside a transaction that nobody ends.
+/// SQLite's connections finish what they were told on a thread of their own and undo it if nobody listens.
 #[derive(Debug)]
-pub(crate) enum Connection {
+pub(crate) struct Connection {
+    kind: Kind,
+    waiting: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
     SqliteWriter(OwnedMutexGuard<Option<SqliteConnection>>),
     SqliteReader(PoolConnection<Sqlite>),
     Postgres(PoolConnection<Postgres>),
+}
+
+impl From<Kind> for Connection {
+    fn from(kind: Kind) -> Self {
+        Self { kind, waiting: false }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.waiting && matches!(self.kind, Kind::Postgres(_)) {
+            self.discard();
+        }
+    }
 }
 
 /// Gives up on `future` after `bound`.
@@ -68,11 +92,12 @@ impl Backend {
                     if guard.is_none() {
                         *guard = Some(options.connect().await?);
                     }
-                    Ok(Connection::SqliteWriter(guard))
+                    Ok(Kind::SqliteWriter(guard).into())
                 }
-                Self::Postgres { pool } => Ok(Connection::Postgres(
-                    pool.acquire().await.map_err(|error| acquire_error(error, bound))?,
-                )),
+                Self::Postgres { pool } => {
+                    let connection = pool.acquire().await.map_err(|error| acquire_error(error, bound))?;
+                    Ok(Kind::Postgres(connection).into())
+                }
             }
         })
         .await
@@ -81,9 +106,10 @@ impl Backend {
     /// A connection for reading, within `bound`.
     pub(crate) async fn reader(&self, bound: Duration) -> Result<Connection> {
         match self {
-            Self::Sqlite { readers, .. } => Ok(Connection::SqliteReader(
-                readers.acquire().await.map_err(|error| acquire_error(error, bound))?,
-            )),
+            Self::Sqlite { readers, .. } => {
+                let connection = readers.acquire().await.map_err(|error| acquire_error(error, bound))?;
+                Ok(Kind::SqliteReader(connection).into())
+            }
             Self::Postgres { .. } => self.writer(bound).await,
         }
     }
@@ -123,35 +149,23 @@ pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
 /// Runs one statement on whichever connection this is, with the bound of statements.
 macro_rules! run {
     ($self:expr, $statement:expr, $method:ident) => {{
-        let outcome = match $self {
-            Connection::SqliteWriter(guard) => {
-                let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
-                tokio::time::timeout(STATEMENT_BOUND, $statement.sqlite().$method(connection))
-                    .await
-                    .map(|answer| answer.map(FromSqlite::from_sqlite))
+        $self.waiting = true;
+        let outcome = bounded("a statement", STATEMENT_BOUND, async {
+            match &mut $self.kind {
+                Kind::SqliteWriter(guard) => {
+                    let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
+                    Ok(FromSqlite::from_sqlite($statement.sqlite().$method(connection).await?))
+                }
+                Kind::SqliteReader(connection) => {
+                    Ok(FromSqlite::from_sqlite($statement.sqlite().$method(&mut **connection).await?))
+                }
+                Kind::Postgres(connection) => {
+                    Ok(FromPostgres::from_postgres($statement.postgres().$method(&mut **connection).await?))
+                }
             }
-            Connection::SqliteReader(connection) => {
-                tokio::time::timeout(STATEMENT_BOUND, $statement.sqlite().$method(&mut **connection))
-                    .await
-                    .map(|answer| answer.map(FromSqlite::from_sqlite))
-            }
-            Connection::Postgres(connection) => {
-                tokio::time::timeout(STATEMENT_BOUND, $statement.postgres().$method(&mut **connection))
-                    .await
-                    .map(|answer| answer.map(FromPostgres::from_postgres))
-            }
-        };
-        match outcome {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                $self.discard_if_broken(&error);
-                Err(error.into())
-            }
-            Err(_) => {
-                $self.discard();
-                Err(StorageError::Timeout { what: "a statement", bound: STATEMENT_BOUND })
-            }
-        }
+        })
+        .await;
+        $self.answered(outcome)
     }};
 }
 
@@ -217,82 +231,92 @@ impl Connection {
 
     /// Runs a script of several statements without values.
     pub(crate) async fn script(&mut self, sql: &'static str, bound: Duration) -> Result<()> {
-        bounded("a migration", bound, async {
-            match self {
-                Self::SqliteWriter(guard) => {
+        self.waiting = true;
+        let outcome = bounded("a migration", bound, async {
+            match &mut self.kind {
+                Kind::SqliteWriter(guard) => {
                     let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
                     sqlx::raw_sql(sql).execute(connection).await?;
                 }
-                Self::SqliteReader(connection) => {
+                Kind::SqliteReader(connection) => {
                     sqlx::raw_sql(sql).execute(&mut **connection).await?;
                 }
-                Self::Postgres(connection) => {
+                Kind::Postgres(connection) => {
                     sqlx::raw_sql(sql).execute(&mut **connection).await?;
                 }
             }
             Ok(())
         })
-        .await
+        .await;
+        self.answered(outcome)
     }
 
-    /// Throws the connection away after an error that says that it is of no use any more.
-    fn discard_if_broken(&mut self, error: &sqlx::Error) {
-        if matches!(error, sqlx::Error::WorkerCrashed | sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) {
-            self.discard();
+    /// Notes that the answer came, and throws the connection away if it is of no use any more.
+    fn answered<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        self.waiting = false;
+        match &outcome {
+            Err(StorageError::Timeout { .. } | StorageError::Unreachable(_)) => self.discard(),
+            Err(StorageError::Database(sqlx::Error::Protocol(_))) => self.discard(),
+            _ => {}
         }
+        outcome
     }
 
     /// Throws the connection away instead of using it again: it may be in the middle of an answer.
     fn discard(&mut self) {
-        match self {
+        match &mut self.kind {
             // The worker thread finishes what it does and then sees that nobody is there any more.
-            Self::SqliteWriter(guard) => **guard = None,
-            Self::SqliteReader(connection) => connection.close_on_drop(),
-            Self::Postgres(connection) => connection.close_on_drop(),
+            Kind::SqliteWriter(guard) => **guard = None,
+            Kind::SqliteReader(connection) => connection.close_on_drop(),
+            Kind::Postgres(connection) => connection.close_on_drop(),
         }
     }
 
     async fn begin(&mut self) -> Result<()> {
-        bounded("the start of a transaction", STATEMENT_BOUND, async {
-            match self {
+        self.waiting = true;
+        let outcome = bounded("the start of a transaction", STATEMENT_BOUND, async {
+            match &mut self.kind {
                 // Taking the write lock at once avoids the deadlock of two readers that both want to write.
-                Self::SqliteWriter(guard) => {
+                Kind::SqliteWriter(guard) => {
                     let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
                     let statement = sqlx::SqlSafeStr::into_sql_str("BEGIN IMMEDIATE");
                     SqliteTransactionManager::begin(connection, Some(statement)).await?;
                 }
-                Self::SqliteReader(connection) => SqliteTransactionManager::begin(connection, None).await?,
-                Self::Postgres(connection) => PgTransactionManager::begin(connection, None).await?,
+                Kind::SqliteReader(connection) => SqliteTransactionManager::begin(connection, None).await?,
+                Kind::Postgres(connection) => PgTransactionManager::begin(connection, None).await?,
             }
             Ok(())
         })
-        .await
+        .await;
+        self.answered(outcome)
     }
 
     async fn commit(&mut self) -> Result<()> {
-        bounded("the end of a transaction", STATEMENT_BOUND, async {
-            match self {
-                Self::SqliteWriter(guard) => {
+        self.waiting = true;
+        let outcome = bounded("the end of a transaction", STATEMENT_BOUND, async {
+            match &mut self.kind {
+                Kind::SqliteWriter(guard) => {
                     let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
                     SqliteTransactionManager::commit(connection).await?;
                 }
-                Self::SqliteReader(connection) => SqliteTransactionManager::commit(connection).await?,
-                Self::Postgres(connection) => PgTransactionManager::commit(connection).await?,
+                Kind::SqliteReader(connection) => SqliteTransactionManager::commit(connection).await?,
+                Kind::Postgres(connection) => PgTransactionManager::commit(connection).await?,
             }
             Ok(())
         })
-        .await
+        .await;
+        self.answered(outcome)
     }
 
     fn start_rollback(&mut self) {
-        match self {
-            Self::SqliteWriter(guard) => {
+        match &mut self.kind {
+            Kind::SqliteWriter(guard) => {
                 if let Some(connection) = guard.as_mut() {
                     SqliteTransactionManager::start_rollback(connection);
                 }
             }
-            Self::SqliteReader(connection) => SqliteTransactionManager::start_rollback(connection),
-            Self::Postgres(connection) => PgTransactionManager::start_rollback(connection),
+            Kind::SqliteReader(connection) => SqliteTransactionManager::start_rollback(connection),
+            Kind::Postgres(connection) => PgTransactionManager::start_rollback(connection),
         }
     }
 }
@@ -307,16 +331,11 @@ pub(crate) struct Transaction {
 
 impl Transaction {
     pub(crate) async fn begin(mut connection: Connection) -> Result<Self> {
-        let dialect = match &connection {
-            Connection::Postgres(_) => Dialect::Postgres,
-            Connection::SqliteWriter(_) | Connection::SqliteReader(_) => Dialect::Sqlite,
+        let dialect = match &connection.kind {
+            Kind::Postgres(_) => Dialect::Postgres,
+            Kind::SqliteWriter(_) | Kind::SqliteReader(_) => Dialect::Sqlite,
         };
-        if let Err(error) = connection.begin().await {
-            if matches!(error, StorageError::Timeout { .. } | StorageError::Unreachable(_)) {
-                connection.discard();
-            }
-            return Err(error);
-        }
+        connection.begin().await?;
         Ok(Self { connection, dialect, open: true })
     }
 
@@ -353,7 +372,8 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if self.open {
+        // A connection that waits is thrown away on PostgreSQL, and the server then undoes what it did.
+        if self.open && !(self.connection.waiting && self.dialect == Dialect::Postgres) {
             self.connection.start_rollback();
         }
     }
