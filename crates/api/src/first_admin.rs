@@ -27,7 +27,8 @@ pub enum FirstAdminError {
 ///
 /// Gives its address when it was made; nothing when accounts exist or none is named.
 pub async fn create_first_admin(app: &App) -> Result<Option<String>, FirstAdminError> {
-    let (Some(address), Some(password)) = (&app.config.auth.admin_email, &app.config.auth.admin_password) else {
+    let (Some(address), Some(password)) = (&app.config.auth.admin_email, &app.config.auth.admin_password)
+    else {
         return Ok(None);
     };
     let _turn = app.onboarding().turn().await;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 /// The signed-in caller of a guarded route.
 #[derive(Clone)]
-pub struct Caller(pub Arc<Session>);
+pub(crate) struct Caller(pub(crate) Arc<Session>);
 
 impl std::ops::Deref for Caller {
     type Target = Session;
@@ -69,7 +69,9 @@ pub(crate) fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
     });
     bearer
         .filter(|token| !token.is_empty())
-        .or_else(|| headers.get(app.config.auth.api_key_header.as_str()).and_then(|value| value.to_str().ok()))
+        .or_else(|| {
+            headers.get(app.config.auth.api_key_header.as_str()).and_then(|value| value.to_str().ok())
+        })
         .or_else(|| cookie_token(headers))
 }
 
@@ -93,6 +95,6 @@ fn not_authenticated() -> ApiError {
 }
 
 /// Answers a path that is there, but not with this method.
-pub(super) async fn method_not_allowed() -> ApiError {
+pub(crate) async fn method_not_allowed() -> ApiError {
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
 }

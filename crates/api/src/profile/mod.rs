@@ -1,8 +1,10 @@
 //! What people say about themselves, checked: name, picture, date of birth, time zone.
 
 mod picture;
+mod status;
 
 pub(crate) use picture::{DEFAULT_PICTURE, decode, own_picture_path, picture};
+pub(crate) use status::Status;
 
 use crate::http::ApiError;
 use serde_json::Value;
@@ -47,7 +49,11 @@ pub(crate) fn date_of_birth(given: &str) -> Result<(), ApiError> {
             (Some(year), Some(month), Some(day)) => (1..=days(year, month)).contains(&day),
             _ => false,
         };
-    if valid { Ok(()) } else { Err(invalid("date_of_birth", "The date of birth is no date of the form YYYY-MM-DD.")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(invalid("date_of_birth", "The date of birth is no date of the form YYYY-MM-DD."))
+    }
 }
 
 /// Days of a month; none for a month that there is not.
@@ -66,7 +72,11 @@ pub(crate) fn timezone(given: &str) -> Result<(), ApiError> {
     let valid = !given.is_empty()
         && given.len() <= MAX_TIMEZONE_BYTES
         && given.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_+-".contains(&byte));
-    if valid { Ok(()) } else { Err(invalid("timezone", "This is not the name of a time zone, such as Europe/Berlin.")) }
+    if valid {
+        Ok(())
+    } else {
+        Err(invalid("timezone", "This is not the name of a time zone, such as Europe/Berlin."))
+    }
 }
 
 fn invalid(field: &str, message: impl Into<String>) -> ApiError {
@@ -91,7 +101,17 @@ mod tests {
         for given in ["1815-12-10", "2000-02-29", "2024-02-29", "0001-01-01"] {
             assert!(date_of_birth(given).is_ok(), "{given}");
         }
-        for given in ["", "1815-12-1", "1815-13-01", "1815-00-01", "1815-04-31", "1900-02-29", "1815/12/10", "+815-12-10", "18é5-12-1"] {
+        for given in [
+            "",
+            "1815-12-1",
+            "1815-13-01",
+            "1815-00-01",
+            "1815-04-31",
+            "1900-02-29",
+            "1815/12/10",
+            "+815-12-10",
+            "18é5-12-1",
+        ] {
             assert!(date_of_birth(given).is_err(), "{given}");
         }
     }

@@ -41,17 +41,23 @@ pub(crate) fn picture(given: &str) -> Result<String, ApiError> {
     if given.starts_with("data:") {
         if given.len() > MAX_PICTURE_BYTES {
             let kilobytes = MAX_PICTURE_BYTES / 1024;
-            return Err(refused(format!("The picture is larger than {kilobytes} KiB. Choose a smaller one.")));
+            return Err(refused(format!(
+                "The picture is larger than {kilobytes} KiB. Choose a smaller one."
+            )));
         }
         return match decode(given) {
             Some(_) => Ok(given.to_owned()),
-            None => Err(refused("The picture is no base64 data URL of a PNG, JPEG, GIF, WebP or SVG picture.")),
+            None => {
+                Err(refused("The picture is no base64 data URL of a PNG, JPEG, GIF, WebP or SVG picture."))
+            }
         };
     }
     if is_path(given) {
         return Ok(given.to_owned());
     }
-    Err(refused("A picture is a data URL or a path of this server. Addresses of other servers are not taken."))
+    Err(refused(
+        "A picture is a data URL or a path of this server. Addresses of other servers are not taken.",
+    ))
 }
 
 /// The picture in a `data:` URL; nothing when it is not one of the known kinds.
@@ -83,7 +89,12 @@ mod tests {
     #[test]
     fn pictures_are_data_or_paths_of_this_server() {
         assert_eq!(picture("").unwrap(), DEFAULT_PICTURE);
-        for given in ["/user.png", "/static/user.png", "data:image/png;base64,iVBORw0KGgo=", "data:image/svg+xml;base64,PHN2Zy8+"] {
+        for given in [
+            "/user.png",
+            "/static/user.png",
+            "data:image/png;base64,iVBORw0KGgo=",
+            "data:image/svg+xml;base64,PHN2Zy8+",
+        ] {
             assert_eq!(picture(given).unwrap(), given);
         }
     }

@@ -7,6 +7,7 @@ mod config;
 mod configs;
 mod groups;
 mod health;
+mod limits;
 mod models;
 mod providers;
 mod tasks;

@@ -33,7 +33,10 @@ pub(super) struct AddedBody {
 }
 
 /// `POST /api/v1/auths/add {name, email, password, role?, profile_image_url?}`; without a role the account is pending.
-pub(super) async fn add(State(app): State<App>, Form(form): Form<AddForm>) -> ApiResult<axum::Json<AddedBody>> {
+pub(super) async fn add(
+    State(app): State<App>,
+    Form(form): Form<AddForm>,
+) -> ApiResult<axum::Json<AddedBody>> {
     let name = profile::name(&form.name).map_err(ApiError::with_plain_detail)?;
     let picture = form.profile_image_url.as_deref().unwrap_or(DEFAULT_PICTURE);
     let profile_image_url = profile::picture(picture).map_err(ApiError::with_plain_detail)?;

@@ -12,6 +12,8 @@ mod sign_in;
 mod sign_out;
 mod sign_up;
 
+pub(super) use profile::new_picture;
+
 use crate::http::{Access, ApiError, Json, Route};
 use axum::extract::{FromRequest, Request};
 use serde::de::DeserializeOwned;

@@ -41,7 +41,13 @@ pub(super) async fn read(State(app): State<App>, caller: Caller, headers: Header
         expires_at,
         permissions: app.settings().permissions,
     };
-    let info = SessionInfo { session, bio: user.bio, gender: user.gender, date_of_birth: user.date_of_birth, status };
+    let info = SessionInfo {
+        session,
+        bio: user.bio,
+        gender: user.gender,
+        date_of_birth: user.date_of_birth,
+        status,
+    };
     with_cookie(axum::Json(info), &cookie)
 }
 

@@ -1,7 +1,7 @@
 //! Signing in with an e-mail address and a password.
 
-use super::answer;
 use super::Form;
+use super::answer;
 use crate::App;
 use crate::http::{ApiError, ApiResult};
 use crate::profile::DEFAULT_PICTURE;

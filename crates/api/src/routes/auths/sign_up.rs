@@ -1,7 +1,7 @@
 //! Making one's own account.
 
-use super::answer;
 use super::Form;
+use super::answer;
 use crate::App;
 use crate::first_admin::close_sign_up;
 use crate::http::{ApiError, ApiResult};

@@ -1,0 +1,35 @@
+//! The status that somebody shows, while it lasts.
+
+use antiphon_storage::User;
+use serde::Serialize;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Emoji and text, and when they end (Unix seconds).
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Status {
+    #[serde(rename = "status_emoji")]
+    pub(crate) emoji: Option<String>,
+    #[serde(rename = "status_message")]
+    pub(crate) message: Option<String>,
+    #[serde(rename = "status_expires_at")]
+    pub(crate) expires_at: Option<i64>,
+}
+
+impl Status {
+    /// The status of an account; empty once it is over.
+    pub(crate) fn of(user: &User) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self::at(user, i64::try_from(now).unwrap_or(i64::MAX))
+    }
+
+    fn at(user: &User, now: i64) -> Self {
+        if user.status_expires_at.is_some_and(|end| end <= now) {
+            return Self::default();
+        }
+        Self {
+            emoji: user.status_emoji.clone(),
+            message: user.status_message.clone(),
+            expires_at: user.status_expires_at,
+        }
+    }
+}
