@@ -3,10 +3,16 @@
 use antiphon_storage::Database;
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Most accounts remembered between two writes; beyond it the oldest marks are forgotten, which costs a write each.
 const MAX_REMEMBERED: usize = 100_000;
+
+/// Unix time in seconds.
+fn seconds() -> i64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
+}
 
 /// Writes "last seen" sparsely.
 pub struct Activity {
@@ -28,7 +34,7 @@ impl Activity {
         }
         let (database, user_id) = (self.database.clone(), user_id.to_owned());
         tokio::spawn(async move {
-            if let Err(error) = database.users().touch(&user_id).await {
+            if let Err(error) = database.users().touch(&user_id, seconds()).await {
                 tracing::debug!(%error, "the time an account was last seen could not be stored");
             }
         });

@@ -54,7 +54,9 @@ impl Connections {
     }
 
     async fn answers(&self, connection: &Connection) -> bool {
-        tokio::time::timeout(PROBE_TIMEOUT, self.providers.verify(connection)).await.is_ok_and(|result| result.is_ok())
+        tokio::time::timeout(PROBE_TIMEOUT, self.providers.verify(connection))
+            .await
+            .is_ok_and(|result| result.is_ok())
     }
 }
 

@@ -37,7 +37,14 @@ pub struct ModelDirectory {
 impl ModelDirectory {
     /// A directory over the providers' lists and the records in SQL.
     pub fn new(database: Database, providers: Providers, local: Vec<String>, open_to_all: bool) -> Self {
-        Self { database, providers, local, open_to_all, records: ArcSwapOption::empty(), loading: Mutex::default() }
+        Self {
+            database,
+            providers,
+            local,
+            open_to_all,
+            records: ArcSwapOption::empty(),
+            loading: Mutex::default(),
+        }
     }
 
     /// Forgets the records: whoever changes one in SQL calls this next.
@@ -58,10 +65,14 @@ impl ModelDirectory {
             models.push(entry(model, record));
         }
         // Records with a base are models of their own.
-        let mut derived: Vec<&ModelRecord> = records.values().filter(|record| record.base_model_id.is_some()).collect();
+        let mut derived: Vec<&ModelRecord> =
+            records.values().filter(|record| record.base_model_id.is_some()).collect();
         derived.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         for record in derived {
-            let base = record.base_model_id.as_deref().and_then(|base| listed.models.iter().find(|model| model.id == base));
+            let base = record
+                .base_model_id
+                .as_deref()
+                .and_then(|base| listed.models.iter().find(|model| model.id == base));
             if let Some(base) = base
                 && record.is_active
                 && self.may_use(session, &record.id, Some(record))
@@ -113,8 +124,9 @@ impl ModelDirectory {
         if let Some(records) = self.records.load_full() {
             return Ok(records);
         }
-        let records = self.database.model_records().list().await?;
-        let records: Arc<Records> = Arc::new(records.into_iter().map(|record| (record.id.clone(), record)).collect());
+        let records = self.database.models().list().await?;
+        let records: Arc<Records> =
+            Arc::new(records.into_iter().map(|record| (record.id.clone(), record)).collect());
         self.records.store(Some(records.clone()));
         Ok(records)
     }

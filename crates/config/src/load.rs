@@ -102,6 +102,7 @@ pub fn load(environment: &Environment) -> Result<Loaded, ConfigErrors> {
         config.settings.sign_in.enable_signup = false;
         reader.show("ENABLE_SIGNUP", "false".to_owned(), Origin::Derived);
     }
+    config.local_model.fill_in(environment);
     reader.notices.extend(advice(&config));
     let report = report(&entries, &reader);
     Ok(Loaded { config, notices: reader.notices, report })

@@ -110,7 +110,10 @@ mod tests {
 
     #[test]
     fn a_title_is_found_in_a_fenced_answer() {
-        assert_eq!(title("Sure!\n```json\n{\"title\": \" \\\"Rivers\\\" \"}\n```").as_deref(), Some("Rivers"));
+        assert_eq!(
+            title("Sure!\n```json\n{\"title\": \" \\\"Rivers\\\" \"}\n```").as_deref(),
+            Some("Rivers")
+        );
         assert_eq!(title("Rivers"), None);
         assert_eq!(title("} {"), None);
         assert_eq!(title("{\"title\": \"\"}"), None);

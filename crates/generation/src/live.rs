@@ -61,7 +61,11 @@ fn apply(items: &mut Vec<Value>, logged: Logged) {
         items.push(item);
     }
     let (Some(delta), Some(item)) = (logged.delta, items.get_mut(logged.output_index)) else { return };
-    let text = if item["type"] == "function_call" { item.get_mut("arguments") } else { item.pointer_mut("/content/0/text") };
+    let text = if item["type"] == "function_call" {
+        item.get_mut("arguments")
+    } else {
+        item.pointer_mut("/content/0/text")
+    };
     if let Some(Value::String(text)) = text {
         text.push_str(&delta);
     }

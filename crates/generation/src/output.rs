@@ -132,7 +132,13 @@ impl Output {
     }
 
     /// Adds a piece of a tool call. The first piece of a call brings its `call_id` and `name`.
-    pub fn push_call(&mut self, call: usize, call_id: &str, name: &str, arguments: &str) -> Result<(), TooLong> {
+    pub fn push_call(
+        &mut self,
+        call: usize,
+        call_id: &str,
+        name: &str,
+        arguments: &str,
+    ) -> Result<(), TooLong> {
         let calls = self.items.iter().enumerate().filter(|(_, item)| item.kind == Kind::FunctionCall);
         let known = calls.map(|(index, _)| index).nth(call);
         let index = match known {
@@ -177,7 +183,8 @@ impl Output {
 
     /// The answer's text alone, without reasoning and calls.
     pub fn text(&self) -> String {
-        let texts = self.items.iter().filter(|item| item.kind == Kind::Message).map(|item| item.text.as_str());
+        let texts =
+            self.items.iter().filter(|item| item.kind == Kind::Message).map(|item| item.text.as_str());
         texts.collect()
     }
 
@@ -200,13 +207,7 @@ impl Output {
             return Err(TooLong);
         }
         let id = format!("{}_{}", kind.prefix(), &uuid::Uuid::new_v4().simple().to_string()[..24]);
-        self.items.push(Item {
-            kind,
-            id,
-            text: String::new(),
-            call_id: String::new(),
-            name: String::new(),
-        });
+        self.items.push(Item { kind, id, text: String::new(), call_id: String::new(), name: String::new() });
         Ok(self.items.len() - 1)
     }
 

@@ -23,7 +23,8 @@ const PASSED_PARAMETERS: [&str; 16] = [
 ];
 
 /// Fields of the request itself that are passed on besides `model`, `messages` and `stream`.
-const PASSED_FIELDS: [&str; 5] = ["tools", "tool_choice", "parallel_tool_calls", "stream_options", "metadata"];
+const PASSED_FIELDS: [&str; 5] =
+    ["tools", "tool_choice", "parallel_tool_calls", "stream_options", "metadata"];
 
 /// One turn of the conversation.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +39,12 @@ impl Turn {
     /// A turn from a stored or posted message: `content`, else the text of `output`; pictures from `files`.
     ///
     /// None for a message that says nothing, such as an answer that failed before its first word.
-    pub fn from_message(role: &str, content: &Value, output: Option<&Value>, files: Option<&Value>) -> Option<Self> {
+    pub fn from_message(
+        role: &str,
+        content: &Value,
+        output: Option<&Value>,
+        files: Option<&Value>,
+    ) -> Option<Self> {
         let empty = match content {
             Value::Null => true,
             Value::String(text) => text.is_empty(),
@@ -107,7 +113,9 @@ pub fn body(form: &Map<String, Value>, turns: Vec<Turn>) -> Map<String, Value> {
         }
     }
     if let Some(custom) = params.and_then(|params| params.get("custom_params")).and_then(Value::as_object) {
-        for (name, value) in custom.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "messages" | "stream")) {
+        for (name, value) in
+            custom.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "messages" | "stream"))
+        {
             body.insert(name.clone(), value.clone());
         }
     }
@@ -179,7 +187,8 @@ mod tests {
 
     #[test]
     fn pictures_become_content_parts() {
-        let files = json!([{ "type": "image", "url": "data:image/png;base64,AA" }, { "type": "file", "id": "f" }]);
+        let files =
+            json!([{ "type": "image", "url": "data:image/png;base64,AA" }, { "type": "file", "id": "f" }]);
         let turn = Turn::from_message("user", &"look".into(), None, Some(&files)).unwrap();
         assert_eq!(turn.content[0]["text"], "look");
         assert_eq!(turn.content[1]["image_url"]["url"], "data:image/png;base64,AA");

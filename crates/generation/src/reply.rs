@@ -89,7 +89,9 @@ impl Reply {
         }
         let mut pause = STORE_PAUSE;
         for attempt in 1..=STORE_TRIES {
-            let Err(error) = self.services.finish(&self.chat_id, &self.message_id, outcome).await else { return };
+            let Err(error) = self.services.finish(&self.chat_id, &self.message_id, outcome).await else {
+                return;
+            };
             if attempt == STORE_TRIES || error.kind() != ErrorKind::Unavailable {
                 tracing::error!(
                     chat_id = self.chat_id, message_id = self.message_id, %error,
@@ -148,12 +150,7 @@ impl<'a> Run<'a> {
     async fn stream(&mut self) -> Ending {
         let reply = self.reply;
         let cancel = reply.guard.cancellation().clone();
-        let asked = reply.services.providers.chat(
-            &reply.model,
-            reply.body.clone(),
-            &reply.context,
-            &cancel,
-        );
+        let asked = reply.services.providers.chat(&reply.model, reply.body.clone(), &reply.context, &cancel);
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => return Ending::Cancelled,
@@ -325,7 +322,8 @@ impl<'a> Run<'a> {
             return;
         }
         let (text, output) = (self.output.text(), self.output.json(Status::InProgress));
-        let saved = self.reply.services.save(&self.reply.chat_id, &self.reply.message_id, &text, &output).await;
+        let saved =
+            self.reply.services.save(&self.reply.chat_id, &self.reply.message_id, &text, &output).await;
         if let Err(error) = saved {
             tracing::warn!(%error, "the text so far of a reply could not be saved; it is saved again as it grows");
         }

@@ -282,12 +282,16 @@ impl Exchange {
             true => {
                 let template = &settings.tasks.title_template;
                 let prompt = Question::Title.prompt(template, &self.question, "");
-                self.ask(reply, "title_generation", prompt).await.and_then(|answer| afterwards::title(&answer))
+                self.ask(reply, "title_generation", prompt)
+                    .await
+                    .and_then(|answer| afterwards::title(&answer))
             }
             false => None,
         };
         let title = asked.or_else(|| afterwards::title_from_question(&self.question))?;
-        if let Err(error) = self.services.database.chats().set_title(&self.user.id, &self.chat_id, &title).await {
+        if let Err(error) =
+            self.services.database.chats().set_title(&self.user.id, &self.chat_id, &title).await
+        {
             tracing::warn!(chat_id = self.chat_id, %error, "the title of a chat could not be stored; it keeps its first one");
             return None;
         }
@@ -307,7 +311,10 @@ impl Exchange {
                 let follow_ups = afterwards::list(&answer, "follow_ups");
                 if !follow_ups.is_empty() {
                     self.keep("followUps", reply, json!(follow_ups)).await;
-                    reply.audience.tell("chat:message:follow_ups", &json!({ "follow_ups": follow_ups })).await;
+                    reply
+                        .audience
+                        .tell("chat:message:follow_ups", &json!({ "follow_ups": follow_ups }))
+                        .await;
                 }
             }
         }
@@ -316,7 +323,9 @@ impl Exchange {
             let prompt = Question::Tags.prompt(template, &self.question, &outcome.text);
             if let Some(answer) = self.ask(reply, "tags_generation", prompt).await {
                 let tags = afterwards::list(&answer, "tags");
-                if !tags.is_empty() && self.services.add_tags(&self.user.id, &self.chat_id, &tags).await.is_ok() {
+                if !tags.is_empty()
+                    && self.services.add_tags(&self.user.id, &self.chat_id, &tags).await.is_ok()
+                {
                     reply.audience.tell("chat:tags", &tags).await;
                 }
             }
@@ -341,9 +350,12 @@ impl Exchange {
             ..TextRequest::of_prompt(self.services.helper_model(&reply.model), prompt)
         };
         let context = RequestContext { task: Some(task.to_owned()), ..reply.context.clone() };
-        let asked = self.services.providers.complete_text(request, &context, reply.guard.cancellation()).await;
+        let asked =
+            self.services.providers.complete_text(request, &context, reply.guard.cancellation()).await;
         asked
-            .inspect_err(|error| tracing::debug!(task, error = error.operator_message(), "a helper question failed"))
+            .inspect_err(|error| {
+                tracing::debug!(task, error = error.operator_message(), "a helper question failed")
+            })
             .ok()
     }
 }

@@ -81,7 +81,9 @@ impl Services {
         let started = self.database.chats().start_reply(start).await?;
         let turns = match &question.parent_id {
             // A first question is the whole conversation.
-            None => turn_of(&question.role, question.content.as_deref(), None, &question.extra).into_iter().collect(),
+            None => turn_of(&question.role, question.content.as_deref(), None, &question.extra)
+                .into_iter()
+                .collect(),
             Some(_) => {
                 let branch = self.database.messages().branch(chat_id, &question.id).await?;
                 branch.iter().filter_map(turn_of_message).collect()
@@ -109,7 +111,12 @@ impl Services {
     }
 
     /// Stores a finished reply. A message that was deleted meanwhile is no error.
-    pub(crate) async fn finish(&self, chat_id: &str, message_id: &str, outcome: &Outcome) -> Result<(), StorageError> {
+    pub(crate) async fn finish(
+        &self,
+        chat_id: &str,
+        message_id: &str,
+        outcome: &Outcome,
+    ) -> Result<(), StorageError> {
         let (usage, error) = match &outcome.ending {
             Ending::Completed { usage, .. } => (usage.clone(), None),
             Ending::Cancelled => (None, None),
@@ -126,7 +133,12 @@ impl Services {
     }
 
     /// Adds tags to those that the chat has.
-    pub(crate) async fn add_tags(&self, user_id: &str, chat_id: &str, tags: &[String]) -> Result<(), StorageError> {
+    pub(crate) async fn add_tags(
+        &self,
+        user_id: &str,
+        chat_id: &str,
+        tags: &[String],
+    ) -> Result<(), StorageError> {
         for tag in tags {
             self.database.chats().add_tag(user_id, chat_id, tag).await?;
         }
@@ -154,7 +166,12 @@ fn turn_of_message(message: &Message) -> Option<Turn> {
     turn_of(&message.role, message.content.as_deref(), message.output.as_ref(), &message.extra)
 }
 
-fn turn_of(role: &str, content: Option<&str>, output: Option<&Value>, extra: &Map<String, Value>) -> Option<Turn> {
+fn turn_of(
+    role: &str,
+    content: Option<&str>,
+    output: Option<&Value>,
+    extra: &Map<String, Value>,
+) -> Option<Turn> {
     // A content of several parts is kept among the other keys.
     let content = content.map(Value::from).or_else(|| extra.get("content").cloned()).unwrap_or_default();
     Turn::from_message(role, &content, output, extra.get("files"))

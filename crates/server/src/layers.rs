@@ -9,17 +9,20 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use tower_http::set_header::SetResponseHeaderLayer;
 
 /// Answers smaller than this are not worth compressing, in bytes.
-const COMPRESS_ABOVE: u16 = 1024;
+const COMPRESS_ABOVE: u64 = 1024;
 
 /// Puts the layers around the routes.
 pub(crate) fn wrap(mut router: Router, config: &Config) -> Router {
     if config.server.compression {
-        router = router
-            .layer(CompressionLayer::new().compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE))));
+        router = router.layer(
+            CompressionLayer::new()
+                .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE))),
+        );
     }
     for (name, value) in config.headers.iter() {
         // The configuration has checked that it is a header value.
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value))
+        {
             router = if name == header::CACHE_CONTROL {
                 router.layer(SetResponseHeaderLayer::if_not_present(name, value))
             } else {
@@ -36,7 +39,7 @@ fn cors(origins: &AllowedOrigins) -> CorsLayer {
         // With credentials a literal `*` is not allowed, so the caller's origin is repeated.
         AllowedOrigins::Any => AllowOrigin::mirror_request(),
         AllowedOrigins::Listed(origins) => {
-            AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(&origin.to_string()).ok()))
+            AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin.as_str()).ok()))
         }
     };
     CorsLayer::new()

@@ -30,7 +30,7 @@ const TOKEN_VARIABLE: &str = "ANTIPHON_LOCAL_TOKEN";
 
 /// Why the local model cannot be used now.
 #[derive(Debug, thiserror::Error)]
-pub enum LocalModelError {
+pub(crate) enum LocalModelError {
     /// The process could not be started.
     #[error("{path} could not be started: {source}")]
     Spawn {
@@ -64,7 +64,7 @@ struct Running {
 }
 
 /// Owner of the local model's process.
-pub struct LocalModel {
+pub(crate) struct LocalModel {
     binary: PathBuf,
     model_directory: PathBuf,
     threads: usize,
@@ -80,13 +80,13 @@ struct State {
 
 impl LocalModel {
     /// A supervisor for `binary` with the weights in `model_directory`. Starts nothing yet.
-    pub fn new(binary: PathBuf, model_directory: PathBuf, threads: usize) -> Self {
+    pub(crate) fn new(binary: PathBuf, model_directory: PathBuf, threads: usize) -> Self {
         let token = uuid::Uuid::new_v4().simple().to_string();
         Self { binary, model_directory, threads, token, state: Mutex::default() }
     }
 
     /// The folder below `models`, or that folder itself, which holds weights.
-    pub fn weights(models: &Path) -> Option<PathBuf> {
+    pub(crate) fn weights(models: &Path) -> Option<PathBuf> {
         let below = std::fs::read_dir(models).ok()?.filter_map(|entry| Some(entry.ok()?.path()));
         let mut candidates: Vec<PathBuf> = below.filter(|path| path.is_dir()).collect();
         candidates.sort();
@@ -95,12 +95,12 @@ impl LocalModel {
     }
 
     /// The bearer token that the process expects.
-    pub fn token(&self) -> &str {
+    pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
     /// The base URL of the process, which is started if it does not run.
-    pub async fn base_url(&self) -> Result<Url, LocalModelError> {
+    pub(crate) async fn base_url(&self) -> Result<Url, LocalModelError> {
         let mut state = self.state.lock().await;
         if let Some(running) = &mut state.running {
             match running.child.try_wait() {
@@ -122,7 +122,7 @@ impl LocalModel {
     }
 
     /// Ends the process, if it runs.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         let Some(running) = self.state.lock().await.running.take() else { return };
         let Running { mut child, input, .. } = running;
         drop(input);
@@ -154,7 +154,8 @@ impl LocalModel {
         };
         let ready: Ready = serde_json::from_str(&line).map_err(|_| LocalModelError::Ended)?;
         tracing::info!(address = ready.listening, "the local demonstration model was started");
-        let url = Url::parse(&format!("http://{}/v1", ready.listening)).map_err(|_| LocalModelError::Ended)?;
+        let url =
+            Url::parse(&format!("http://{}/v1", ready.listening)).map_err(|_| LocalModelError::Ended)?;
         Ok(Running { child, input, url })
     }
 }

@@ -47,7 +47,10 @@ impl Node {
         let config = Arc::new(config);
         let (stop, jobs) = (CancellationToken::new(), TaskTracker::new());
         std::fs::create_dir_all(&config.server.data_dir).with_context(|| {
-            format!("DATA_DIR={} cannot be made; name a folder that this user may write", config.server.data_dir.display())
+            format!(
+                "DATA_DIR={} cannot be made; name a folder that this user may write",
+                config.server.data_dir.display()
+            )
         })?;
         let database = open_database(&config).await?;
         let clock = Clock::system();
@@ -58,7 +61,9 @@ impl Node {
         );
         if config.persistence.reset_on_start {
             database.settings().clear().await?;
-            tracing::info!("RESET_CONFIG_ON_START: the stored settings were deleted; the environment seeds them again");
+            tracing::info!(
+                "RESET_CONFIG_ON_START: the stored settings were deleted; the environment seeds them again"
+            );
         }
         settings.load().await.context("the stored settings cannot be read")?;
 
@@ -123,7 +128,10 @@ impl Node {
 
         let interrupted = upkeep::end_interrupted(&database).await?;
         if interrupted > 0 {
-            tracing::info!(interrupted, "answers that the last run left unfinished were ended with the text they had");
+            tracing::info!(
+                interrupted,
+                "answers that the last run left unfinished were ended with the text they had"
+            );
         }
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;
@@ -176,7 +184,11 @@ impl Node {
         tracing::info!(
             "worker threads: {}{}",
             config.server.workers,
-            if config.server.workers > 1 { " (UVICORN_WORKERS; threads of one process, which need no Redis)" } else { "" }
+            if config.server.workers > 1 {
+                " (UVICORN_WORKERS; threads of one process, which need no Redis)"
+            } else {
+                ""
+            }
         );
         let local = match &self.local_model {
             Some(_) if connected > 0 && self.app.providers.model(LOCAL_MODEL.0).is_some() => {
@@ -203,8 +215,11 @@ impl Node {
 
 async fn open_database(config: &Config) -> Result<Database> {
     let database = Database::open(&options::database(config)).await?;
-    let report =
-        if config.database.run_migrations { database.migrate().await? } else { database.check_migrations().await? };
+    let report = if config.database.run_migrations {
+        database.migrate().await?
+    } else {
+        database.check_migrations().await?
+    };
     for name in &report.applied {
         tracing::info!("the database was migrated: {name}");
     }
@@ -244,7 +259,9 @@ fn local_model(config: &Config) -> Option<Arc<LocalModel>> {
         Some(own.with_file_name("antiphon-local"))
     })?;
     let Some(weights) = config.local_model.folder.as_deref().and_then(LocalModel::weights) else {
-        tracing::info!("the local demonstration model is not offered: its weights are missing. Fetch them with scripts/fetch-local-model");
+        tracing::info!(
+            "the local demonstration model is not offered: its weights are missing. Fetch them with scripts/fetch-local-model"
+        );
         return None;
     };
     if !program.is_file() {
@@ -266,7 +283,8 @@ fn local_connection(local_model: Arc<LocalModel>) -> Connection {
             as futures_util::future::BoxFuture<'static, _>
     });
     let (id, name) = LOCAL_MODEL;
-    let mut connection = Connection::local(0, start, vec![StaticModel { id: id.to_owned(), name: name.to_owned() }]);
+    let mut connection =
+        Connection::local(0, start, vec![StaticModel { id: id.to_owned(), name: name.to_owned() }]);
     connection.key = token.into();
     connection
 }
@@ -287,7 +305,8 @@ async fn serve(listener: tokio::net::TcpListener, app: App, stop: CancellationTo
             tracing::debug!(%error, "a connection could not be tuned");
         }
     });
-    let served = axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
+    let served =
+        axum::serve(listener, service).with_graceful_shutdown(async move { stop.cancelled().await }).await;
     if let Err(error) = served {
         tracing::error!(%error, "the listener failed; restart the server");
     }

@@ -17,7 +17,7 @@ pub(crate) fn database(config: &Config) -> DatabaseOptions {
     let mut options = DatabaseOptions::new(url);
     options.schema.clone_from(&database.schema);
     options.pool_size = database.pool.size;
-    options.pool_max_overflow = database.pool.max_overflow;
+    options.pool_max_overflow = database.pool.overflow;
     options.pool_timeout = database.pool.timeout;
     options.pool_recycle = database.pool.recycle;
     let sqlite = &database.sqlite;
@@ -41,7 +41,9 @@ pub(crate) fn realtime(config: &Config) -> RealtimeConfig {
         transport: if websocket.enabled { TransportMode::WebSocket } else { TransportMode::Polling },
         origins: match &config.cors.origins {
             AllowedOrigins::Any => OriginRule::Any,
-            AllowedOrigins::Listed(origins) => OriginRule::Only(origins.iter().map(ToString::to_string).collect()),
+            AllowedOrigins::Listed(origins) => {
+                OriginRule::Only(origins.iter().map(|origin| origin.as_str().to_owned()).collect())
+            }
         },
         ping_interval: websocket.ping_interval,
         ping_timeout: websocket.ping_timeout,

@@ -28,7 +28,8 @@ pub(crate) async fn sweep(limits: Limits, presence: Presence, logs: ReplyLogs, s
 ///
 /// Right only while this node is alone: in a fleet another node may be writing them.
 pub(crate) async fn end_interrupted(database: &Database) -> Result<usize, StorageError> {
-    let error = json!({ "content": "The server stopped while this was being written. What there is was kept." });
+    let error =
+        json!({ "content": "The server stopped while this was being written. What there is was kept." });
     let mut ended = 0;
     // Nothing runs yet, so everything that was written before now is somebody else's.
     for message in database.messages().unfinished(i64::MAX).await? {

@@ -24,7 +24,13 @@ struct Data {
     data: Value,
 }
 
-pub(super) async fn event(app: &App, socket: &Socket, session: &Session, arguments: &RawValue, ack: Option<Ack>) {
+pub(super) async fn event(
+    app: &App,
+    socket: &Socket,
+    session: &Session,
+    arguments: &RawValue,
+    ack: Option<Ack>,
+) {
     let done = match first::<ChatEvent>(arguments) {
         Some(event) if is_saved(&event.chat_id) => act(app, socket, session, &event).await,
         _ => Some(false),

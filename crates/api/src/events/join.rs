@@ -22,7 +22,8 @@ struct UserJoin {
 
 /// A socket connected. Without a good token it stays, without identity and rooms.
 pub(super) async fn connected(app: &App, socket: &Socket, auth: Option<&RawValue>) {
-    let token = auth.and_then(|auth| serde_json::from_str::<Auth>(auth.get()).ok()).and_then(|auth| auth.token);
+    let token =
+        auth.and_then(|auth| serde_json::from_str::<Auth>(auth.get()).ok()).and_then(|auth| auth.token);
     if let Some(token) = token
         && let Some(session) = identify(app, &token).await
     {

@@ -61,8 +61,10 @@ impl Directory {
                     path = %path.display(), %error,
                     "FRONTEND_BUILD_DIR has no readable index.html; point it at a built page or unset it"
                 );
-                ApiError::not_found("The configured web page is missing. The server's log says where it looked.")
-                    .into_response()
+                ApiError::not_found(
+                    "The configured web page is missing. The server's log says where it looked.",
+                )
+                .into_response()
             }
         }
     }

@@ -26,7 +26,8 @@ pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     let mut response = if matches(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let accepted = headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let accepted =
+            headers.get(header::ACCEPT_ENCODING).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let compressed = ENCODINGS
             .iter()
             .filter(|(name, _)| accepts(accepted, name))
@@ -39,7 +40,8 @@ pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
             }
             None => body(plain),
         };
-        if let Ok(kind) = HeaderValue::from_str(mime_guess::from_path(path).first_or_octet_stream().as_ref()) {
+        if let Ok(kind) = HeaderValue::from_str(mime_guess::from_path(path).first_or_octet_stream().as_ref())
+        {
             response.headers_mut().insert(header::CONTENT_TYPE, kind);
         }
         response
@@ -48,7 +50,8 @@ pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // Names under assets/ carry a hash of what they hold; everything else may change under its name.
-    let caching = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let caching =
+        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     if let Ok(value) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, value);
@@ -94,7 +97,9 @@ fn etag(file: &EmbeddedFile) -> String {
 
 /// Whether the client's `If-None-Match` names `etag` (RFC 9110 §13.1.2, weak comparison).
 fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    let Some(value) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else { return false };
+    let Some(value) = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok()) else {
+        return false;
+    };
     value.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
 
@@ -103,7 +108,11 @@ fn accepts(accepted: &str, name: &str) -> bool {
     accepted.split(',').any(|item| {
         let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
         coding.trim().eq_ignore_ascii_case(name)
-            && parameters.trim().strip_prefix("q=").and_then(|q| q.parse::<f32>().ok()).is_none_or(|q| q > 0.0)
+            && parameters
+                .trim()
+                .strip_prefix("q=")
+                .and_then(|q| q.parse::<f32>().ok())
+                .is_none_or(|q| q > 0.0)
     })
 }
 

@@ -17,8 +17,7 @@ use std::path::PathBuf;
 pub use directory::Directory;
 
 /// First parts of paths under which an unknown name is an API mistake, not a view of the page.
-const API_ROOTS: [&str; 9] =
-    ["api", "openai", "ollama", "ws", "static", "cache", "health", "ready", "oauth"];
+const API_ROOTS: [&str; 9] = ["api", "openai", "ollama", "ws", "static", "cache", "health", "ready", "oauth"];
 
 /// What our own page may load: itself, nothing inline, pictures also from chats.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self'; font-src 'self'; \
@@ -47,7 +46,11 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
     let is_static = root == "static";
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let known = API_ROOTS.contains(&root);
-        return if known { not_found() } else { crate::http::guard::method_not_allowed().await.into_response() };
+        return if known {
+            not_found()
+        } else {
+            crate::http::guard::method_not_allowed().await.into_response()
+        };
     }
     if API_ROOTS.contains(&root) && !is_static {
         return not_found();

@@ -67,7 +67,10 @@ impl ApiError {
 
     /// 503: something this request needs is away for now.
     pub fn unavailable(detail: impl Into<String>) -> Self {
-        Self { retry_after: Some(Duration::from_secs(1)), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail) }
+        Self {
+            retry_after: Some(Duration::from_secs(1)),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        }
     }
 
     /// 422 with one finding: `[{type, loc, msg, input}]`.
@@ -101,7 +104,8 @@ impl ApiError {
     #[must_use]
     pub fn with_plain_detail(mut self) -> Self {
         if let Value::Array(findings) = &self.detail {
-            let sentences: Vec<&str> = findings.iter().filter_map(|finding| finding["msg"].as_str()).collect();
+            let sentences: Vec<&str> =
+                findings.iter().filter_map(|finding| finding["msg"].as_str()).collect();
             self.detail = Value::String(sentences.join(" "));
         }
         self

@@ -57,7 +57,9 @@ impl From<SettingError> for ApiError {
 impl From<GenerationError> for ApiError {
     fn from(error: GenerationError) -> Self {
         match error {
-            GenerationError::AnswerCount { .. } | GenerationError::Question(_) => Self::bad_request(error.to_string()),
+            GenerationError::AnswerCount { .. } | GenerationError::Question(_) => {
+                Self::bad_request(error.to_string())
+            }
             GenerationError::ShuttingDown => Self::unavailable(error.to_string()),
             GenerationError::State(error) => Self::too_many(error.to_string(), Duration::from_secs(1)),
             GenerationError::Storage(error) => error.into(),

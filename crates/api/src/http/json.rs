@@ -9,16 +9,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// Largest JSON body of most routes, in bytes.
-pub const MAX_BODY: usize = 1024 * 1024;
+pub(crate) const MAX_BODY: usize = 1024 * 1024;
 
 /// Largest body of routes that take a chat or a picture, in bytes.
-pub const MAX_LARGE_BODY: usize = 32 * 1024 * 1024;
+pub(crate) const MAX_LARGE_BODY: usize = 32 * 1024 * 1024;
 
 /// Longest time a caller may take to send its body.
-pub const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A JSON body of type `T`, at most `LIMIT` bytes.
-pub struct Json<T, const LIMIT: usize = MAX_BODY>(pub T);
+pub(crate) struct Json<T, const LIMIT: usize = MAX_BODY>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for Json<T, LIMIT> {
     type Rejection = ApiError;
@@ -30,7 +30,7 @@ impl<S: Send + Sync, T: DeserializeOwned, const LIMIT: usize> FromRequest<S> for
 }
 
 /// Query parameters of type `T`.
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;

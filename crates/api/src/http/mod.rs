@@ -1,17 +1,17 @@
 //! What every route shares: errors, checked bodies, the route table and its guard.
 
-pub mod error;
+pub(crate) mod error;
 mod faults;
-pub mod guard;
-pub mod json;
+pub(crate) mod guard;
+pub(crate) mod json;
 mod path;
-pub mod table;
+pub(crate) mod table;
 
 pub use error::ApiError;
-pub use guard::Caller;
-pub use json::{Json, Query};
-pub use path::Path;
+pub(crate) use guard::Caller;
+pub(crate) use json::{Json, Query};
+pub(crate) use path::Path;
 pub use table::{Access, Route};
 
 /// What a handler returns.
-pub type ApiResult<T> = Result<T, ApiError>;
+pub(crate) type ApiResult<T> = Result<T, ApiError>;

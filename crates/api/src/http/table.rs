@@ -56,7 +56,7 @@ impl Route {
 /// The router of all routes in `table`, each behind its guard.
 ///
 /// A path that is there with another method answers 405 with a `detail`.
-pub fn router(table: Vec<Route>, app: &App) -> Router<App> {
+pub(crate) fn router(table: Vec<Route>, app: &App) -> Router<App> {
     let mut by_path = BTreeMap::<&'static str, MethodRouter<App>>::new();
     for route in table {
         let guarded = guard::wrap(route.handler, route.access, app);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::environment::Environment;
 use crate::registry::{section, variable};
 use crate::rules::{Bool, FilePath, Whole, optional};
 
@@ -16,5 +17,17 @@ section! {
         folder: Option<PathBuf> = variable("ANTIPHON_LOCAL_MODELS", optional(FilePath));
         /// Threads that the model computes with.
         threads: usize = variable("ANTIPHON_LOCAL_THREADS", Whole::lenient().at_least(1).at_most(256)).or("1");
+    }
+}
+
+impl LocalModel {
+    /// Names the folder in the user's cache, where `scripts/fetch-local-model` puts the files, when none is given.
+    pub(crate) fn fill_in(&mut self, environment: &Environment) {
+        let text = |name| environment.get(name).map(|found| found.text.as_str()).filter(|text| !text.is_empty());
+        if self.folder.is_none() {
+            let cache = text("XDG_CACHE_HOME").map(PathBuf::from);
+            let cache = cache.or_else(|| text("HOME").map(|home| PathBuf::from(home).join(".cache")));
+            self.folder = cache.map(|cache| cache.join("antiphon").join("models"));
+        }
     }
 }

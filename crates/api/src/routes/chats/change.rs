@@ -63,7 +63,10 @@ pub(super) async fn import(
     Json(form): Json<ImportForm, MAX_LARGE_BODY>,
 ) -> ApiResult<axum::Json<Vec<ChatDocument>>> {
     if form.chats.len() > MAX_IMPORT {
-        let message = format!("{} chats are too many for one import; at most {MAX_IMPORT} are taken.", form.chats.len());
+        let message = format!(
+            "{} chats are too many for one import; at most {MAX_IMPORT} are taken.",
+            form.chats.len()
+        );
         return Err(crate::ApiError::too_large(message));
     }
     // All are read before the first is stored, so that a malformed one stores nothing.

@@ -12,7 +12,6 @@ const MAX_ID: usize = 256;
 #[derive(Debug)]
 pub(super) struct CompletionForm {
     pub(super) model: String,
-    pub(super) stream: bool,
     pub(super) session_id: Option<String>,
     pub(super) chat_id: Option<String>,
     /// Answers to make: message id, model, column.
@@ -46,17 +45,20 @@ impl CompletionForm {
         let session_id = text(&body, "session_id")?;
         let chat_id = text(&body, "chat_id")?.filter(|id| !id.is_empty());
         let id = text(&body, "id")?;
-        let stream = flag(&body, "stream")?;
+        flag(&body, "stream")?;
         let message_ids: Vec<MessageId> = part(&mut body, "message_ids")?.unwrap_or_default();
         let user_message = part(&mut body, "user_message")?;
         let tasks: BackgroundTasks = part(&mut body, "background_tasks")?.unwrap_or_default();
         let answers: Vec<_> = match (message_ids.is_empty(), id) {
-            (false, _) => message_ids.into_iter().map(|it| (it.message_id, it.model_id, it.model_index)).collect(),
+            (false, _) => {
+                message_ids.into_iter().map(|it| (it.message_id, it.model_id, it.model_index)).collect()
+            }
             (true, Some(id)) => vec![(id, model.clone(), 0)],
             (true, None) => Vec::new(),
         };
         for (message_id, model_id, _) in &answers {
-            for (name, value) in [("message_ids.message_id", message_id), ("message_ids.model_id", model_id)] {
+            for (name, value) in [("message_ids.message_id", message_id), ("message_ids.model_id", model_id)]
+            {
                 if value.is_empty() || value.len() > MAX_ID {
                     return Err(wrong(name, &format!("a text of 1 to {MAX_ID} bytes")));
                 }
@@ -69,7 +71,7 @@ impl CompletionForm {
             tags: wanted(&tasks.tags_generation),
             follow_ups: wanted(&tasks.follow_up_generation),
         };
-        Ok(Self { model, stream, session_id, chat_id, answers, user_message, background, body })
+        Ok(Self { model, session_id, chat_id, answers, user_message, background, body })
     }
 }
 
@@ -81,10 +83,9 @@ fn text(body: &Map<String, Value>, name: &str) -> ApiResult<Option<String>> {
     }
 }
 
-fn flag(body: &Map<String, Value>, name: &str) -> ApiResult<bool> {
+fn flag(body: &Map<String, Value>, name: &str) -> ApiResult<()> {
     match body.get(name) {
-        None | Some(Value::Null) => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
+        None | Some(Value::Null | Value::Bool(_)) => Ok(()),
         Some(_) => Err(wrong(name, "true or false")),
     }
 }
@@ -92,16 +93,28 @@ fn flag(body: &Map<String, Value>, name: &str) -> ApiResult<bool> {
 fn part<T: serde::de::DeserializeOwned>(body: &mut Map<String, Value>, name: &str) -> ApiResult<Option<T>> {
     match body.remove(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => serde_json::from_value(value).map(Some).map_err(|error| wrong(name, &format!("another form: {error}"))),
+        Some(value) => serde_json::from_value(value)
+            .map(Some)
+            .map_err(|error| wrong(name, &format!("another form: {error}"))),
     }
 }
 
 fn missing(name: &str) -> ApiError {
-    ApiError::unprocessable("missing", &["body", name], format!("The field {name:?} is missing."), Value::Null)
+    ApiError::unprocessable(
+        "missing",
+        &["body", name],
+        format!("The field {name:?} is missing."),
+        Value::Null,
+    )
 }
 
 fn wrong(name: &str, expected: &str) -> ApiError {
-    ApiError::unprocessable("value_error", &["body", name], format!("The field {name:?} must be {expected}."), Value::Null)
+    ApiError::unprocessable(
+        "value_error",
+        &["body", name],
+        format!("The field {name:?} must be {expected}."),
+        Value::Null,
+    )
 }
 
 #[cfg(test)]

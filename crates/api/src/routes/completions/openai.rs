@@ -115,7 +115,10 @@ fn lines(chunks: Box<ReplyStream>) -> impl Stream<Item = Bytes> {
         match chunks.next().await {
             Some(Ok(chunk)) => Some((data(chunk.raw()), Some(chunks))),
             Some(Err(error)) => {
-                tracing::warn!(error = error.operator_message(), "a provider failed in the middle of an answer");
+                tracing::warn!(
+                    error = error.operator_message(),
+                    "a provider failed in the middle of an answer"
+                );
                 let error = json!({ "error": { "message": error.user_message(), "type": error.kind() } });
                 Some((data(error.to_string().as_bytes()), None))
             }

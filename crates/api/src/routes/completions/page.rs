@@ -18,15 +18,20 @@ pub(super) async fn start(app: &App, caller: &Caller, mut form: CompletionForm) 
         answers.push(Answer { message_id, model: askable.provider_id, model_index });
     }
     if answers.is_empty() {
-        return Err(ApiError::bad_request("The request names no message to write: \"id\" or \"message_ids\" is missing."));
+        return Err(ApiError::bad_request(
+            "The request names no message to write: \"id\" or \"message_ids\" is missing.",
+        ));
     }
     let place = match form.chat_id {
-        Some(chat_id) if !is_saved(&chat_id) => {
-            Place::Temporary { chat_id: own_temporary(app, caller, chat_id).await?, turns: turns(&form.body)? }
-        }
+        Some(chat_id) if !is_saved(&chat_id) => Place::Temporary {
+            chat_id: own_temporary(app, caller, chat_id).await?,
+            turns: turns(&form.body)?,
+        },
         chat_id => {
             let Some(user_message) = form.user_message else {
-                return Err(ApiError::bad_request("The request holds no question: \"user_message\" is missing."));
+                return Err(ApiError::bad_request(
+                    "The request holds no question: \"user_message\" is missing.",
+                ));
             };
             Place::Saved { chat_id, user_message }
         }
@@ -58,7 +63,9 @@ async fn own_temporary(app: &App, caller: &Caller, chat_id: String) -> ApiResult
 /// The conversation of a chat that the client keeps.
 fn turns(body: &serde_json::Map<String, Value>) -> ApiResult<Vec<Turn>> {
     let messages = body.get("messages").and_then(Value::as_array);
-    let messages = messages.ok_or_else(|| ApiError::bad_request("The request holds no conversation: \"messages\" is missing."))?;
+    let messages = messages.ok_or_else(|| {
+        ApiError::bad_request("The request holds no conversation: \"messages\" is missing.")
+    })?;
     let turns = messages.iter().filter_map(|message| {
         let role = message["role"].as_str()?;
         Turn::from_message(role, &message["content"], message.get("output"), message.get("files"))

@@ -53,7 +53,7 @@ pub(super) struct Which {
 
 /// `GET /api/v1/models/all`, `/base`
 pub(super) async fn all(State(app): State<App>) -> ApiResult<axum::Json<Vec<ModelRecord>>> {
-    Ok(axum::Json(app.database.model_records().list().await?))
+    Ok(axum::Json(app.database.models().list().await?))
 }
 
 /// `POST /api/v1/models/create`
@@ -62,14 +62,17 @@ pub(super) async fn create(
     caller: Caller,
     Json(form): Json<RecordForm, MAX_LARGE_BODY>,
 ) -> ApiResult<axum::Json<ModelRecord>> {
-    let record = app.database.model_records().create(caller.user_id(), form.into()).await?;
+    let record = app.database.models().create(caller.user_id(), form.into()).await?;
     app.models.invalidate();
     Ok(axum::Json(record))
 }
 
 /// `GET /api/v1/models/model?id=`
-pub(super) async fn one(State(app): State<App>, Query(which): Query<Which>) -> ApiResult<axum::Json<ModelRecord>> {
-    let record = app.database.model_records().by_id(&which.id).await?;
+pub(super) async fn one(
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> ApiResult<axum::Json<ModelRecord>> {
+    let record = app.database.models().by_id(&which.id).await?;
     record.map(axum::Json).ok_or_else(unknown)
 }
 
@@ -78,21 +81,24 @@ pub(super) async fn update(
     State(app): State<App>,
     Json(form): Json<RecordForm, MAX_LARGE_BODY>,
 ) -> ApiResult<axum::Json<ModelRecord>> {
-    let record = app.database.model_records().update(form.into()).await?;
+    let record = app.database.models().update(form.into()).await?;
     app.models.invalidate();
     Ok(axum::Json(record))
 }
 
 /// `POST /api/v1/models/model/toggle?id=`: offers the model, or does so no more.
-pub(super) async fn toggle(State(app): State<App>, Query(which): Query<Which>) -> ApiResult<axum::Json<ModelRecord>> {
-    let record = app.database.model_records().toggle_active(&which.id).await?;
+pub(super) async fn toggle(
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> ApiResult<axum::Json<ModelRecord>> {
+    let record = app.database.models().toggle_active(&which.id).await?;
     app.models.invalidate();
     Ok(axum::Json(record))
 }
 
 /// `POST /api/v1/models/model/delete {id}`
 pub(super) async fn delete(State(app): State<App>, Json(which): Json<Which>) -> ApiResult<axum::Json<bool>> {
-    if !app.database.model_records().delete(&which.id).await? {
+    if !app.database.models().delete(&which.id).await? {
         return Err(unknown());
     }
     app.models.invalidate();

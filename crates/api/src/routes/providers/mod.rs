@@ -29,7 +29,10 @@ async fn openai_config(State(app): State<App>) -> axum::Json<Value> {
     axum::Json(forms::OPENAI.fill(&app.settings()))
 }
 
-async fn update_openai_config(State(app): State<App>, Json(form): Json<Value>) -> ApiResult<axum::Json<Value>> {
+async fn update_openai_config(
+    State(app): State<App>,
+    Json(form): Json<Value>,
+) -> ApiResult<axum::Json<Value>> {
     update(&app, forms::OPENAI, &form).await
 }
 
@@ -37,7 +40,10 @@ async fn ollama_config(State(app): State<App>) -> axum::Json<Value> {
     axum::Json(forms::OLLAMA.fill(&app.settings()))
 }
 
-async fn update_ollama_config(State(app): State<App>, Json(form): Json<Value>) -> ApiResult<axum::Json<Value>> {
+async fn update_ollama_config(
+    State(app): State<App>,
+    Json(form): Json<Value>,
+) -> ApiResult<axum::Json<Value>> {
     update(&app, forms::OLLAMA, &form).await
 }
 

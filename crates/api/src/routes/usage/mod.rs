@@ -15,7 +15,9 @@ pub(super) fn routes() -> Vec<Route> {
 
 async fn usage(State(app): State<App>, caller: Caller) -> ApiResult<axum::Json<Value>> {
     if !caller.identity.is_admin() && !app.config.features.public_active_users {
-        return Err(ApiError::forbidden("Only administrators see who is there (ENABLE_PUBLIC_ACTIVE_USERS_COUNT)."));
+        return Err(ApiError::forbidden(
+            "Only administrators see who is there (ENABLE_PUBLIC_ACTIVE_USERS_COUNT).",
+        ));
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let since = i64::try_from(now.saturating_sub(PRESENT_FOR).as_secs()).unwrap_or_default();
