@@ -1,5 +1,6 @@
 /** What buttons in several places do. */
 
+import { tick } from 'svelte';
 import { conversation } from '../chat/conversation.svelte';
 import { layout } from './layout.svelte';
 import { router } from './router.svelte';
@@ -12,10 +13,10 @@ export function startNewChat(temporary = false): void {
 }
 
 export function focusComposer(): void {
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-testid="composer"]')?.focus());
+  void tick().then(() => document.querySelector<HTMLElement>('[data-testid="composer"]')?.focus());
 }
 
 export function focusSearch(): void {
   if (layout.narrow) layout.drawer = true;
-  requestAnimationFrame(() => document.querySelector<HTMLElement>('[data-testid="search"]')?.focus());
+  void tick().then(() => document.querySelector<HTMLElement>('[data-testid="search"]')?.focus());
 }
