@@ -84,7 +84,10 @@ class Asking {
     if (conversation.id === null || conversation.writing) return;
     const plain = $state.snapshot(history) as typeof history;
     // Only a view: when it is not kept, the next visit shows the other branch.
-    void api.storeHistory(conversation.id, plain, shortList(pathOf(plain))).catch(() => undefined);
+    void api.storeHistory(conversation.id, plain, shortList(pathOf(plain))).then(
+      () => conversation.markRead(),
+      () => undefined,
+    );
   }
 
   async #askBelow(parentId: string | null, text: string): Promise<void> {

@@ -26,6 +26,9 @@ const MAX_HELD = 20_000;
 /** Longest wait for the next frame; a tab in the background gets none. */
 const FRAME_MS = 120;
 
+/** Events that are answered by reading the chat; during such a read they say nothing new. */
+const REREADS = new Set(['chat:reload', 'chat:message', 'chat:outlet', 'replace', 'chat:active']);
+
 export type Phase = 'new' | 'loading' | 'ready' | 'missing' | 'failed';
 
 export type ReplyState = 'writing' | 'done' | 'stopped' | 'interrupted' | 'failed' | 'unsent';
@@ -193,6 +196,9 @@ export class Conversation {
         if ((data as { active?: boolean } | undefined)?.active === false) this.#finished();
         break;
       case 'chat:reload':
+      case 'chat:message':
+      case 'chat:outlet':
+      case 'replace':
         void this.read();
         break;
     }
@@ -293,7 +299,7 @@ export class Conversation {
       const messageId = envelope?.message_id ?? '';
       if (type === 'response:completion') {
         if (!this.#grow(messageId, (envelope?.data?.data ?? {}) as ResponseEvent)) return false;
-      } else if (type !== 'chat:reload' && type !== 'chat:active') {
+      } else if (!REREADS.has(type)) {
         this.#apply(type, messageId, envelope?.data?.data);
       }
       held.shift();

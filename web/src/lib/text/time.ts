@@ -24,7 +24,7 @@ export function exactTime(seconds: number, locale?: string): string {
 
 /** Hour and minute. */
 export function clock(ms: number, locale?: string): string {
-  return new Date(ms).toLocaleTimeString(locale, { hour: '2-digit', minute: '2-digit' });
+  return new Date(ms).toLocaleTimeString(locale, { hour: 'numeric', minute: '2-digit' });
 }
 
 function shortDate(seconds: number, nowMs: number, locale?: string): string {
