@@ -57,9 +57,10 @@ impl SettingsStore {
         }
         let rows = settings.rows().into_iter().filter(|(key, _)| !stored.values.contains_key(*key));
         let missing: Vec<(String, Value)> = rows.map(|(key, value)| (key.to_owned(), value)).collect();
-        let version = match missing.is_empty() {
-            true => stored.version,
-            false => self.database.settings().put_many(&missing).await?,
+        let version = if missing.is_empty() {
+            stored.version
+        } else {
+            self.database.settings().put_many(&missing).await?
         };
         self.take(settings, version);
         Ok(())
@@ -96,10 +97,7 @@ impl SettingsStore {
         if rows.is_empty() {
             return Ok(self.current());
         }
-        let version = match self.persistent {
-            true => self.database.settings().put_many(&rows).await?,
-            false => 0,
-        };
+        let version = if self.persistent { self.database.settings().put_many(&rows).await? } else { 0 };
         self.take(settings, version);
         Ok(self.current())
     }

@@ -141,21 +141,20 @@ impl Output {
     ) -> Result<(), TooLong> {
         let calls = self.items.iter().enumerate().filter(|(_, item)| item.kind == Kind::FunctionCall);
         let known = calls.map(|(index, _)| index).nth(call);
-        let index = match known {
-            Some(index) => index,
-            None => {
-                let index = self.open(Kind::FunctionCall)?;
-                let item = &mut self.items[index];
-                call_id.clone_into(&mut item.call_id);
-                name.clone_into(&mut item.name);
-                let added = json!({
-                    "type": "response.output_item.added",
-                    "output_index": index,
-                    "item": item.json(Status::InProgress),
-                });
-                self.pending.push(Update::Added(added));
-                index
-            }
+        let index = if let Some(index) = known {
+            index
+        } else {
+            let index = self.open(Kind::FunctionCall)?;
+            let item = &mut self.items[index];
+            call_id.clone_into(&mut item.call_id);
+            name.clone_into(&mut item.name);
+            let added = json!({
+                "type": "response.output_item.added",
+                "output_index": index,
+                "item": item.json(Status::InProgress),
+            });
+            self.pending.push(Update::Added(added));
+            index
         };
         self.append(index, arguments)
     }

@@ -15,18 +15,13 @@ const UNHURRIED_REPLIES: usize = 8;
 /// Pending bytes that are told without waiting for the gap to pass.
 pub const FULL: usize = 4 * 1024;
 
-/// Decides when to tell what is pending.
-#[derive(Debug)]
+/// Decides when to tell what is pending. The first delta is told at once.
+#[derive(Debug, Default)]
 pub struct Pace {
     last: Option<Instant>,
 }
 
 impl Pace {
-    /// A pace at which the first delta is told at once.
-    pub fn new() -> Self {
-        Self { last: None }
-    }
-
     /// When `pending` bytes are due, with `live` replies on this node. Now or earlier means at once.
     pub fn due(&self, now: Instant, pending: usize, live: usize) -> Instant {
         match self.last {
@@ -54,13 +49,13 @@ mod tests {
     #[test]
     fn the_first_delta_never_waits() {
         let now = Instant::now();
-        assert_eq!(Pace::new().due(now, 1, 1000), now);
+        assert_eq!(Pace::default().due(now, 1, 1000), now);
     }
 
     #[test]
     fn few_replies_are_told_at_once_and_many_within_the_bound() {
         let now = Instant::now();
-        let mut pace = Pace::new();
+        let mut pace = Pace::default();
         pace.told(now);
         assert_eq!(pace.due(now, 1, 1), now);
         assert_eq!(pace.due(now, 1, 28), now + Duration::from_millis(10));
@@ -70,7 +65,7 @@ mod tests {
     #[test]
     fn a_full_buffer_does_not_wait() {
         let now = Instant::now();
-        let mut pace = Pace::new();
+        let mut pace = Pace::default();
         pace.told(now);
         assert_eq!(pace.due(now, FULL, 1000), now);
     }

@@ -145,7 +145,7 @@ fn fill_in(text: &str, variables: Option<&Map<String, Value>>) -> String {
 mod tests {
     use super::*;
 
-    fn form(value: Value) -> Map<String, Value> {
+    fn form(value: &Value) -> Map<String, Value> {
         value.as_object().cloned().unwrap()
     }
 
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_system_prompt_is_filled_in_once_and_comes_first() {
-        let form = form(json!({
+        let form = form(&json!({
             "params": { "system": "Hi {{USER_NAME}}, {{UNKNOWN}}", "temperature": 0.5, "seed": null },
             "variables": { "{{USER_NAME}}": "{{USER_NAME}}" },
         }));
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn custom_parameters_cannot_replace_the_conversation() {
-        let form = form(json!({ "params": { "custom_params": { "messages": [], "top_a": 1 } } }));
+        let form = form(&json!({ "params": { "custom_params": { "messages": [], "top_a": 1 } } }));
         let body = body(&form, vec![user("q")]);
         assert_eq!(body["messages"].as_array().unwrap().len(), 1);
         assert_eq!(body["top_a"], 1);

@@ -137,7 +137,7 @@ impl<'a> Run<'a> {
         Self {
             reply,
             output: Output::default(),
-            pace: Pace::new(),
+            pace: Pace::default(),
             log,
             held_since: None,
             saved_at: Instant::now(),

@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 pub const MAX_ANSWERS: usize = 16;
 
 /// Longest time a helper question (title, tags, follow-ups) may take.
-const AFTERWARDS_TIMEOUT: Duration = Duration::from_secs(60);
+const AFTERWARDS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest answer to a helper question, in tokens.
 const AFTERWARDS_TOKENS: u32 = 300;
@@ -153,7 +153,7 @@ impl Replies {
                 stored: exchange.stored,
             };
             let exchange = exchange.clone();
-            self.services.running.spawn(async move { exchange.answer(reply, index == 0).await });
+            self.services.running.spawn(async move { Box::pin(exchange.answer(reply, index == 0)).await });
         }
         Ok(Started { chat_id: item, task_ids })
     }
@@ -215,10 +215,7 @@ impl Exchange {
     async fn answer(&self, reply: Reply, first: bool) {
         self.services.live.fetch_add(1, Ordering::Relaxed);
         let titling = async {
-            match first && self.background.title && self.stored {
-                true => self.make_title(&reply).await,
-                false => None,
-            }
+            if first && self.background.title && self.stored { self.make_title(&reply).await } else { None }
         };
         let (outcome, title) = tokio::join!(
             async {
@@ -278,15 +275,12 @@ impl Exchange {
 
     async fn make_title(&self, reply: &Reply) -> Option<String> {
         let settings = self.services.settings.current();
-        let asked = match settings.tasks.title && !self.services.is_demonstration(&reply.model) {
-            true => {
-                let template = &settings.tasks.title_template;
-                let prompt = Question::Title.prompt(template, &self.question, "");
-                self.ask(reply, "title_generation", prompt)
-                    .await
-                    .and_then(|answer| afterwards::title(&answer))
-            }
-            false => None,
+        let asked = if settings.tasks.title && !self.services.is_demonstration(&reply.model) {
+            let template = &settings.tasks.title_template;
+            let prompt = Question::Title.prompt(template, &self.question, "");
+            self.ask(reply, "title_generation", prompt).await.and_then(|answer| afterwards::title(&answer))
+        } else {
+            None
         };
         let title = asked.or_else(|| afterwards::title_from_question(&self.question))?;
         if let Err(error) =
@@ -354,7 +348,7 @@ impl Exchange {
             self.services.providers.complete_text(request, &context, reply.guard.cancellation()).await;
         asked
             .inspect_err(|error| {
-                tracing::debug!(task, error = error.operator_message(), "a helper question failed")
+                tracing::debug!(task, error = error.operator_message(), "a helper question failed");
             })
             .ok()
     }

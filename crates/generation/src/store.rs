@@ -79,15 +79,13 @@ impl Services {
             current_message_id: None,
         };
         let started = self.database.chats().start_reply(start).await?;
-        let turns = match &question.parent_id {
+        let turns = if question.parent_id.is_some() {
+            let branch = self.database.messages().branch(chat_id, &question.id).await?;
+            branch.iter().filter_map(turn_of_message).collect()
+        } else {
             // A first question is the whole conversation.
-            None => turn_of(&question.role, question.content.as_deref(), None, &question.extra)
-                .into_iter()
-                .collect(),
-            Some(_) => {
-                let branch = self.database.messages().branch(chat_id, &question.id).await?;
-                branch.iter().filter_map(turn_of_message).collect()
-            }
+            let turn = turn_of(&question.role, question.content.as_deref(), None, &question.extra);
+            turn.into_iter().collect()
         };
         Ok(Turned {
             question: question.content.clone().unwrap_or_default(),

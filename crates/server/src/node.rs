@@ -54,19 +54,7 @@ impl Node {
         })?;
         let database = open_database(&config).await?;
         let clock = Clock::system();
-        let settings = SettingsStore::new(
-            database.clone(),
-            SettingsHandle::new(config.settings.clone(), 0),
-            config.persistence.enabled,
-        );
-        if config.persistence.reset_on_start {
-            database.settings().clear().await?;
-            tracing::info!(
-                "RESET_CONFIG_ON_START: the stored settings were deleted; the environment seeds them again"
-            );
-        }
-        settings.load().await.context("the stored settings cannot be read")?;
-
+        let settings = open_settings(&config, &database).await?;
         let revocations = Revocations::new(clock.clone());
         let limits = Limits::new(clock.clone());
         let sessions = SessionManager::new(
@@ -125,6 +113,9 @@ impl Node {
             ready: AtomicBool::new(false),
         });
         realtime.serve(Arc::new(Events::new(app.clone())));
+        if let Some(email) = antiphon_api::create_first_admin(&app).await? {
+            tracing::info!("the administrator {email} was made, as WEBUI_ADMIN_EMAIL says; sign-up is off");
+        }
 
         let interrupted = upkeep::end_interrupted(&database).await?;
         if interrupted > 0 {
@@ -230,6 +221,22 @@ async fn open_database(config: &Config) -> Result<Database> {
         );
     }
     Ok(database)
+}
+
+async fn open_settings(config: &Config, database: &Database) -> Result<SettingsStore> {
+    let settings = SettingsStore::new(
+        database.clone(),
+        SettingsHandle::new(config.settings.clone(), 0),
+        config.persistence.enabled,
+    );
+    if config.persistence.reset_on_start {
+        database.settings().clear().await?;
+        tracing::info!(
+            "RESET_CONFIG_ON_START: the stored settings were deleted; the environment seeds them again"
+        );
+    }
+    settings.load().await.context("the stored settings cannot be read")?;
+    Ok(settings)
 }
 
 /// The key that signs tokens: the operator's, or one that is kept in the data folder.

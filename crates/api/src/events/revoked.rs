@@ -37,10 +37,10 @@ async fn recheck(app: &App) {
 async fn close(app: &App, user_id: &str, token_id: Option<&str>) {
     for sid in app.presence.sessions_of_user(user_id).await {
         let Some(session) = app.presence.session(&sid).await else { continue };
-        if token_id.is_none_or(|token_id| *session.token_id == *token_id) {
-            if let Err(error) = app.realtime.disconnect(&sid, super::SIGNED_OUT).await {
-                tracing::warn!(%error, "a socket of an ended session could not be closed; it closes with its next event");
-            }
+        if token_id.is_none_or(|token_id| *session.token_id == *token_id)
+            && let Err(error) = app.realtime.disconnect(&sid, super::SIGNED_OUT).await
+        {
+            tracing::warn!(%error, "a socket of an ended session could not be closed; it closes with its next event");
         }
     }
 }

@@ -74,8 +74,8 @@ impl ApiError {
     }
 
     /// 422 with one finding: `[{type, loc, msg, input}]`.
-    pub fn unprocessable(kind: &str, location: &[&str], message: impl Into<String>, input: Value) -> Self {
-        let detail = json!([{ "type": kind, "loc": location, "msg": message.into(), "input": input }]);
+    pub fn unprocessable(kind: &str, location: &[&str], message: impl Into<String>) -> Self {
+        let detail = json!([{ "type": kind, "loc": location, "msg": message.into(), "input": null }]);
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail, retry_after: None }
     }
 

@@ -14,13 +14,12 @@ impl From<StorageError> for ApiError {
         match error.kind() {
             // Whether somebody else has it is nobody's business.
             ErrorKind::NotFound | ErrorKind::Forbidden => Self::not_found(error.to_string()),
-            ErrorKind::Conflict => Self::bad_request(error.to_string()),
-            ErrorKind::Invalid => Self::bad_request(error.to_string()),
+            ErrorKind::Conflict | ErrorKind::Invalid => Self::bad_request(error.to_string()),
             ErrorKind::TooLarge => Self::too_large(error.to_string()),
             ErrorKind::Unavailable => {
                 Self::unavailable("The server cannot reach its database right now. Try again in a moment.")
             }
-            _ => Self::internal(&error),
+            ErrorKind::Internal => Self::internal(&error),
         }
     }
 }
@@ -50,7 +49,7 @@ impl From<SettingsError> for ApiError {
 
 impl From<SettingError> for ApiError {
     fn from(error: SettingError) -> Self {
-        Self::unprocessable("value_error", &["body"], error.to_string(), serde_json::Value::Null)
+        Self::unprocessable("value_error", &["body"], error.to_string())
     }
 }
 

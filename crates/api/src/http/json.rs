@@ -6,7 +6,6 @@ use axum::http::request::Parts;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 /// Largest JSON body of most routes, in bytes.
 pub(crate) const MAX_BODY: usize = 1024 * 1024;
@@ -15,7 +14,7 @@ pub(crate) const MAX_BODY: usize = 1024 * 1024;
 pub(crate) const MAX_LARGE_BODY: usize = 32 * 1024 * 1024;
 
 /// Longest time a caller may take to send its body.
-pub(crate) const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+pub(crate) const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// A JSON body of type `T`, at most `LIMIT` bytes.
 pub(crate) struct Json<T, const LIMIT: usize = MAX_BODY>(pub(crate) T);
@@ -38,7 +37,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|query| Self(query.0))
-            .map_err(|error| ApiError::unprocessable("query", &["query"], error.body_text(), Value::Null))
+            .map_err(|error| ApiError::unprocessable("query", &["query"], error.body_text()))
     }
 }
 
@@ -64,13 +63,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
         let place = format!("line {} column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => {
-                ApiError::unprocessable("value_error", &["body"], format!("{error}."), Value::Null)
+                ApiError::unprocessable("value_error", &["body"], format!("{error}."))
             }
             _ => ApiError::unprocessable(
                 "json_invalid",
                 &["body", &place],
                 format!("The body is not JSON: {error}."),
-                Value::Null,
             ),
         }
     })

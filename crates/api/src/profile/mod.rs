@@ -7,7 +7,6 @@ pub(crate) use picture::{DEFAULT_PICTURE, decode, own_picture_path, picture};
 pub(crate) use status::Status;
 
 use crate::http::ApiError;
-use serde_json::Value;
 
 /// Longest display name, in characters.
 const MAX_NAME_CHARS: usize = 200;
@@ -80,7 +79,7 @@ pub(crate) fn timezone(given: &str) -> Result<(), ApiError> {
 }
 
 fn invalid(field: &str, message: impl Into<String>) -> ApiError {
-    ApiError::unprocessable("value_error", &["body", field], message, Value::Null)
+    ApiError::unprocessable("value_error", &["body", field], message)
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub(super) fn check_texts(form: &Value) -> Result<(), ApiError> {
             "string_too_long",
             &["body"],
             format!("A text of the form is longer than the {MAX_TEXT_BYTES} bytes allowed."),
-            Value::Null,
         )),
         Value::Array(items) => items.iter().try_for_each(check_texts),
         Value::Object(fields) => fields.values().try_for_each(check_texts),

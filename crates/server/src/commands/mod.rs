@@ -38,7 +38,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Serve(serve::Arguments::default())) {
         Command::Serve(arguments) => serve::run(arguments),
         Command::Config { command } => config::run(&command),
-        Command::Migrate(arguments) => migrate::run(arguments),
+        Command::Migrate(arguments) => migrate::run(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -101,7 +101,7 @@ pub(super) async fn with_tag(
 async fn with_activity(app: &App, mut items: Vec<ChatItem>) -> Vec<ChatItem> {
     let active: HashSet<String> = {
         let ids = items.iter().map(|item| item.id.as_str());
-        app.tasks.active_among(ids).await.into_iter().map(|id| id.to_string()).collect()
+        app.tasks.active_among(ids).await.into_iter().map(ToString::to_string).collect()
     };
     for item in &mut items {
         item.active = active.contains(&item.id);

@@ -100,21 +100,11 @@ fn part<T: serde::de::DeserializeOwned>(body: &mut Map<String, Value>, name: &st
 }
 
 fn missing(name: &str) -> ApiError {
-    ApiError::unprocessable(
-        "missing",
-        &["body", name],
-        format!("The field {name:?} is missing."),
-        Value::Null,
-    )
+    ApiError::unprocessable("missing", &["body", name], format!("The field {name:?} is missing."))
 }
 
 fn wrong(name: &str, expected: &str) -> ApiError {
-    ApiError::unprocessable(
-        "value_error",
-        &["body", name],
-        format!("The field {name:?} must be {expected}."),
-        Value::Null,
-    )
+    ApiError::unprocessable("value_error", &["body", name], format!("The field {name:?} must be {expected}."))
 }
 
 #[cfg(test)]
@@ -122,13 +112,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn read(value: Value) -> ApiResult<CompletionForm> {
+    fn read(value: &Value) -> ApiResult<CompletionForm> {
         CompletionForm::read(value.as_object().cloned().unwrap())
     }
 
     #[test]
     fn the_form_of_the_page_is_understood() {
-        let form = read(json!({
+        let form = read(&json!({
             "model": "m", "stream": true, "session_id": "s", "chat_id": null, "id": "a",
             "message_ids": [{ "model_id": "m", "message_id": "a", "modelIdx": 0 }, { "model_id": "n", "message_id": "b", "modelIdx": 1 }],
             "user_message": { "id": "q" }, "background_tasks": { "title_generation": true, "tags_generation": false },
@@ -149,7 +139,7 @@ mod tests {
             json!({ "model": "m", "id": "x".repeat(1000) }),
             json!({ "model": "m", "user_message": [] }),
         ] {
-            assert_eq!(read(wrong.clone()).unwrap_err().status(), 422, "{wrong}");
+            assert_eq!(read(&wrong).unwrap_err().status(), 422, "{wrong}");
         }
     }
 }

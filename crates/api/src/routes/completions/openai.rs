@@ -53,7 +53,6 @@ fn body(mut body: Map<String, Value>, params: &Map<String, Value>) -> ApiResult<
             "missing",
             &["body", "messages"],
             "The field \"messages\" must be a list.",
-            Value::Null,
         ));
     }
     for field in OWN_FIELDS {

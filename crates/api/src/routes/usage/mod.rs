@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Somebody seen less long ago than this counts as present.
-const PRESENT_FOR: Duration = Duration::from_secs(180);
+const PRESENT_FOR: Duration = Duration::from_mins(3);
 
 pub(super) fn routes() -> Vec<Route> {
     vec![Route::get("/api/usage", Access::User, usage)]

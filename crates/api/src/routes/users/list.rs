@@ -6,7 +6,6 @@ use crate::http::{ApiError, ApiResult, Query};
 use antiphon_storage::{Direction, User, UserOrder, UserQuery};
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// Longest text that is looked for, in characters.
 const MAX_QUERY_CHARS: usize = 200;
@@ -26,19 +25,14 @@ impl ListQuery {
     fn checked(self) -> ApiResult<UserQuery> {
         if self.query.as_ref().is_some_and(|text| text.chars().count() > MAX_QUERY_CHARS) {
             let message = format!("The text to look for is longer than {MAX_QUERY_CHARS} characters.");
-            return Err(ApiError::unprocessable(
-                "string_too_long",
-                &["query", "query"],
-                message,
-                Value::Null,
-            ));
+            return Err(ApiError::unprocessable("string_too_long", &["query", "query"], message));
         }
         let order = match self.order_by.as_deref() {
             None | Some("") => UserOrder::default(),
             Some(name) => UserOrder::parse(name).ok_or_else(|| {
                 let message =
                     "Accounts are sorted by created_at, updated_at, last_active_at, name, email or role.";
-                ApiError::unprocessable("enum", &["query", "order_by"], message, Value::Null)
+                ApiError::unprocessable("enum", &["query", "order_by"], message)
             })?,
         };
         Ok(UserQuery {
