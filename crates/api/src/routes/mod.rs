@@ -10,6 +10,7 @@ mod health;
 mod limits;
 mod models;
 mod providers;
+mod search;
 mod tasks;
 mod usage;
 mod users;
@@ -28,6 +29,7 @@ pub fn table() -> Vec<Route> {
         health::routes(),
         models::routes(),
         providers::routes(),
+        search::routes(),
         tasks::routes(),
         usage::routes(),
         users::routes(),

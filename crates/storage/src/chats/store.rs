@@ -14,6 +14,10 @@ pub(crate) const MAX_EXTRA_BYTES: usize = 1024 * 1024;
 /// Longest title, in characters; longer ones are cut.
 const MAX_TITLE_CHARACTERS: usize = 1000;
 
+/// Lets a chat rise in the list by its owner's own doing, which is no news to the owner: what was read stays read.
+const RISE: &str =
+    "updated_at = $3, last_read_at = CASE WHEN last_read_at >= updated_at THEN $3 ELSE last_read_at END";
+
 /// Chats.
 #[derive(Debug, Clone)]
 pub struct Chats {
@@ -102,12 +106,12 @@ impl Chats {
 
     /// Pins a chat, or unpins it.
     pub async fn toggle_pinned(&self, user_id: &str, id: &str) -> Result<Chat> {
-        self.change(user_id, id, "pinned = NOT pinned, updated_at = $3", clock::seconds()).await
+        self.change(user_id, id, &format!("pinned = NOT pinned, {RISE}"), clock::seconds()).await
     }
 
     /// Puts a chat into the archive, or takes it out.
     pub async fn toggle_archived(&self, user_id: &str, id: &str) -> Result<Chat> {
-        self.change(user_id, id, "archived = NOT archived, updated_at = $3", clock::seconds()).await
+        self.change(user_id, id, &format!("archived = NOT archived, {RISE}"), clock::seconds()).await
     }
 
     /// Puts a chat into a folder, or out of any; a chat in a folder is not pinned.
@@ -115,7 +119,7 @@ impl Chats {
         let columns = chat_columns(self.database.dialect());
         let statement = Statement::new(format!(
             "UPDATE chats SET folder_id = $3, pinned = CASE WHEN CAST($3 AS TEXT) IS NULL THEN pinned ELSE FALSE END, \
-             updated_at = $4 WHERE id = $1 AND user_id = $2 RETURNING {columns}"
+             updated_at = $4, last_read_at = CASE WHEN last_read_at >= updated_at THEN $4 ELSE last_read_at END WHERE id = $1 AND user_id = $2 RETURNING {columns}"
         ))
         .bind(id)
         .bind(user_id)
@@ -256,7 +260,7 @@ impl Chats {
         &self,
         user_id: &str,
         id: &str,
-        assignments: &'static str,
+        assignments: &str,
         value: impl Into<Value>,
     ) -> Result<Chat> {
         let columns = chat_columns(self.database.dialect());
