@@ -21,7 +21,7 @@ fn printed(output: &Output) -> String {
 fn a_complete_folder_is_printed_without_python_or_network() {
     let models = tempfile::tempdir().unwrap();
     let given = models.path().to_str().unwrap();
-    let folder = printed(&run(&["--where", given], |_| ()));
+    let folder = printed(&run(&["--print", given], |_| ()));
     assert!(folder.starts_with(given) && !Path::new(&folder).exists());
     let layout = antiphon_local::layout::LocalModel::layout(&folder);
     std::fs::create_dir_all(layout.embedding_config().parent().unwrap()).unwrap();
@@ -67,7 +67,7 @@ fn a_failure_says_what_to_do_and_leaves_nothing() {
 #[test]
 fn the_cache_folder_follows_the_environment() {
     let of = |cache: Option<&str>, home: Option<&str>| {
-        run(&["--where"], |command| {
+        run(&["--print"], |command| {
             command.env_remove("XDG_CACHE_HOME").env_remove("HOME");
             command
                 .envs(cache.map(|value| ("XDG_CACHE_HOME", value)))

@@ -22,7 +22,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 
 /// The folder with the weights, or `None` when the tests shall do without.
 pub(crate) fn model_folder() -> Option<PathBuf> {
-    let output = std::process::Command::new(SCRIPT).arg("--where").output().expect("cannot run the script");
+    let output = std::process::Command::new(SCRIPT).arg("--print").output().expect("cannot run the script");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let folder = PathBuf::from(String::from_utf8(output.stdout).unwrap().trim());
     if folder.is_dir() {
