@@ -15,7 +15,7 @@ use crate::{
     RevokedTokens, Settings, StorageError, Tags, Users,
     migrate::{self, MigrationReport},
     options::Target,
-    sql::{Backend, Connection, Dialect, Row, Statement, Transaction, bounded, is_busy},
+    sql::{Backend, Connection, Dialect, Row, Statement, Transaction, bounded},
 };
 
 /// Longest time to open one connection.
@@ -32,10 +32,10 @@ const OPEN_PAUSE: Duration = Duration::from_millis(50);
 const PING_BOUND: Duration = Duration::from_secs(2);
 
 /// A connection that was unused for this long is tested before it is used.
-const TEST_AFTER_IDLE: Duration = Duration::from_secs(10);
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(1);
 
 /// Unused connections are closed after this time.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// PostgreSQL itself ends statements after this time, so that none outlives the wait for it by much.
 const SERVER_STATEMENT_TIMEOUT: &str = "SET statement_timeout = '60s'; \
@@ -65,7 +65,7 @@ impl Database {
     pub async fn open(options: &DatabaseOptions) -> Result<Self> {
         let (backend, location) = match options.target()? {
             Target::Sqlite { path, options: connect } => {
-                (open_sqlite(options, &path, connect).await?, format!("SQLite {}", path.display()))
+                (open_sqlite(options, &path, *connect).await?, format!("SQLite {}", path.display()))
             }
             Target::Postgres { location, options: connect } => {
                 (open_postgres(options, *connect).await?, location)
@@ -191,13 +191,31 @@ impl Database {
         self.inner.backend.writer(self.inner.acquire_bound).await
     }
 
+    /// How often something that may be repeated is tried: once with each connection that the pool may have kept
+    /// from before the database went away, and once with a new one.
+    fn attempts(&self) -> u32 {
+        self.inner.backend.kept_connections() + 1
+    }
+
     /// All rows of a statement that only reads.
     pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
+        for _ in 1..self.attempts() {
+            match self.reader().await?.all(statement.clone()).await {
+                Err(StorageError::Unreachable(error)) => stale(&error),
+                other => return other,
+            }
+        }
         self.reader().await?.all(statement).await
     }
 
     /// The only row, if any, of a statement that only reads.
     pub(crate) async fn read_one(&self, statement: Statement) -> Result<Option<Row>> {
+        for _ in 1..self.attempts() {
+            match self.reader().await?.optional(statement.clone()).await {
+                Err(StorageError::Unreachable(error)) => stale(&error),
+                other => return other,
+            }
+        }
         self.reader().await?.optional(statement).await
     }
 
@@ -213,8 +231,19 @@ impl Database {
 
     /// Starts a transaction that may write.
     pub(crate) async fn begin(&self) -> Result<Transaction> {
+        for _ in 1..self.attempts() {
+            match Transaction::begin(self.writer().await?).await {
+                Err(StorageError::Unreachable(error)) => stale(&error),
+                other => return other,
+            }
+        }
         Transaction::begin(self.writer().await?).await
     }
+}
+
+/// Notes a connection that ended while nobody used it, such as by a restart of the database.
+fn stale(error: &sqlx::Error) {
+    tracing::debug!(%error, "A kept connection had ended; trying another.");
 }
 
 async fn open_sqlite(
@@ -234,11 +263,14 @@ async fn open_sqlite(
     let writer = loop {
         match tokio::time::timeout(CONNECT_BOUND, connect.connect()).await {
             Ok(Ok(connection)) => break connection,
-            Ok(Err(error)) if attempt < OPEN_ATTEMPTS && is_busy(&error) => {
-                attempt += 1;
-                tokio::time::sleep(OPEN_PAUSE).await;
-            }
-            Ok(Err(error)) => return Err(StorageError::Unreachable(error)),
+            Ok(Err(error)) => match StorageError::from(error) {
+                StorageError::Locked(_) if attempt < OPEN_ATTEMPTS => {
+                    attempt += 1;
+                    tokio::time::sleep(OPEN_PAUSE).await;
+                }
+                StorageError::Database(error) => return Err(StorageError::Unreachable(error)),
+                other => return Err(other),
+            },
             Err(_) => {
                 return Err(StorageError::Timeout { what: "opening the database", bound: CONNECT_BOUND });
             }
@@ -252,7 +284,7 @@ async fn open_sqlite(
         .max_lifetime(None)
         .test_before_acquire(false)
         .connect_lazy_with(connect.clone().create_if_missing(false).pragma("query_only", "ON"));
-    Ok(Backend::Sqlite { writer: Arc::new(Mutex::new(Some(writer))), options: connect, readers })
+    Ok(Backend::Sqlite { writer: Arc::new(Mutex::new(Some(writer))), options: Box::new(connect), readers })
 }
 
 async fn open_postgres(options: &DatabaseOptions, connect: PgConnectOptions) -> Result<Backend> {

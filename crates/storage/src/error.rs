@@ -120,6 +120,12 @@ pub enum StorageError {
         /// The bound that passed.
         bound: Duration,
     },
+    /// Another process holds the lock of the SQLite file for too long.
+    #[error(
+        "Another process has held the lock of the database file for too long. Only one server may use a SQLite \
+         file; use PostgreSQL for several."
+    )]
+    Locked(#[source] sqlx::Error),
     /// The database cannot be reached.
     #[error("The database cannot be reached; check DATABASE_URL and that the database runs.")]
     Unreachable(#[source] sqlx::Error),
@@ -166,7 +172,7 @@ impl StorageError {
             Self::EmailTaken | Self::LastAdmin | Self::ChatExists | Self::ModelExists => ErrorKind::Conflict,
             Self::UnknownParent { .. } | Self::Malformed { .. } => ErrorKind::Invalid,
             Self::TooLarge { .. } => ErrorKind::TooLarge,
-            Self::Timeout { .. } | Self::Unreachable(_) => ErrorKind::Unavailable,
+            Self::Timeout { .. } | Self::Locked(_) | Self::Unreachable(_) => ErrorKind::Unavailable,
             Self::InvalidOptions { .. }
             | Self::MigrationsMissing { .. }
             | Self::DatabaseTooNew { .. }
@@ -188,8 +194,37 @@ impl From<sqlx::Error> for StorageError {
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed => Self::Unreachable(error),
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed => Self::Unreachable(error),
+            sqlx::Error::Database(ref answer) => match class(answer.as_ref()) {
+                Class::Away => Self::Unreachable(error),
+                Class::Locked => Self::Locked(error),
+                Class::Other => Self::Database(error),
+            },
             other => Self::Database(other),
         }
     }
+}
+
+enum Class {
+    Away,
+    Locked,
+    Other,
+}
+
+/// What the code of a database's answer says about the database itself.
+fn class(answer: &dyn sqlx::error::DatabaseError) -> Class {
+    let Some(code) = answer.code() else { return Class::Other };
+    if answer.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() {
+        // SQLITE_BUSY and SQLITE_LOCKED; extended codes keep the primary one in the low byte.
+        return match code.parse::<u32>().map(|code| code & 0xff) {
+            Ok(5 | 6) => Class::Locked,
+            _ => Class::Other,
+        };
+    }
+    // Connection exceptions, too many connections, shutting down or starting up.
+    if code.starts_with("08") || matches!(code.as_ref(), "53300" | "57P01" | "57P02" | "57P03" | "57P05") {
+        return Class::Away;
+    }
+    Class::Other
 }

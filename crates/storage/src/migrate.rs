@@ -15,14 +15,14 @@ use tokio::time::Instant;
 use crate::{
     Database, Result, StorageError, clock,
     digest::sha256_hex,
-    sql::{Dialect, Row, Statement, Transaction, is_busy},
+    sql::{Dialect, Row, Statement, Transaction},
 };
 
 /// Longest time one migration may take.
-const MIGRATION_BOUND: Duration = Duration::from_secs(600);
+const MIGRATION_BOUND: Duration = Duration::from_mins(10);
 
 /// Longest wait for another node that migrates.
-const LOCK_BOUND: Duration = Duration::from_secs(600);
+const LOCK_BOUND: Duration = Duration::from_mins(10);
 
 /// Pause between two tries to get the advisory lock.
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
@@ -123,7 +123,7 @@ struct Plan<'a> {
     ahead: Vec<String>,
 }
 
-fn plan<'a>(known: &'a [Migration], applied: Vec<Applied>) -> Result<Plan<'a>> {
+fn plan(known: &[Migration], applied: Vec<Applied>) -> Result<Plan<'_>> {
     let found = applied.iter().map(|migration| migration.version).max().unwrap_or(0);
     let mut applied: BTreeMap<i64, Applied> =
         applied.into_iter().map(|migration| (migration.version, migration)).collect();
@@ -269,7 +269,7 @@ async fn try_lock(transaction: &mut Transaction, schema: &str) -> Result<bool> {
 async fn begin_waiting(database: &Database, deadline: Instant) -> Result<Transaction> {
     loop {
         match database.begin().await {
-            Err(StorageError::Database(error)) if is_busy(&error) && Instant::now() < deadline => {
+            Err(StorageError::Locked(_)) if Instant::now() < deadline => {
                 tracing::info!("Another process is writing to the database file; waiting for it.");
             }
             other => return other,

@@ -20,7 +20,7 @@ pub const MAX_SQLITE_READERS: u32 = 16;
 pub const DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Oldest a PostgreSQL connection becomes when `DATABASE_POOL_RECYCLE` does not say.
-pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_secs(3600);
+pub const DEFAULT_MAX_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Prepared statements kept per connection; more than this crate has.
 const STATEMENT_CACHE: usize = 256;
@@ -103,7 +103,7 @@ impl Default for SqliteSettings {
 /// Where the database is, taken apart.
 #[derive(Debug, Clone)]
 pub(crate) enum Target {
-    Sqlite { path: PathBuf, options: SqliteConnectOptions },
+    Sqlite { path: PathBuf, options: Box<SqliteConnectOptions> },
     Postgres { location: String, options: Box<PgConnectOptions> },
 }
 
@@ -197,7 +197,7 @@ impl DatabaseOptions {
                 options = options.pragma(pragma, value.to_owned());
             }
         }
-        Ok(Target::Sqlite { path: path.into(), options })
+        Ok(Target::Sqlite { path: path.into(), options: Box::new(options) })
     }
 
     fn postgres_target(&self, rest: &str) -> Result<Target> {

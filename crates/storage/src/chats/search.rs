@@ -1,5 +1,7 @@
 //! Search in titles and messages.
 
+use std::fmt::Write as _;
+
 use serde_json::Value as Json;
 
 use super::{CHATS_PER_PAGE, ChatItem, Chats, ITEM_COLUMNS, tags::tag_id};
@@ -40,7 +42,7 @@ impl Search {
                 Some(("tag", name)) if !name.is_empty() => search.tags.push(tag_id(name)),
                 Some(("pinned", flag)) if flag.parse::<bool>().is_ok() => search.pinned = flag.parse().ok(),
                 Some(("archived", flag)) if flag.parse::<bool>().is_ok() => {
-                    search.archived = flag.parse().ok()
+                    search.archived = flag.parse().ok();
                 }
                 _ => words.push(word),
             }
@@ -86,10 +88,12 @@ impl Chats {
         }
         for tag in &search.tags {
             values.push(tag.into());
-            conditions.push_str(&format!(
+            // Writing to a String cannot fail.
+            let _ = write!(
+                conditions,
                 " AND EXISTS (SELECT 1 FROM chat_tags WHERE chat_tags.chat_id = chats.id AND chat_tags.tag_id = ${})",
                 values.len()
-            ));
+            );
         }
         let mut snippet = "CAST(NULL AS TEXT)".to_owned();
         if !search.text.is_empty() {
@@ -102,10 +106,12 @@ impl Chats {
                     .join(" OR ")
             };
             let in_messages = format!("messages.chat_id = chats.id AND ({})", tests("messages.content"));
-            conditions.push_str(&format!(
+            // Writing to a String cannot fail.
+            let _ = write!(
+                conditions,
                 " AND ({} OR EXISTS (SELECT 1 FROM messages WHERE {in_messages}))",
                 tests("chats.title")
-            ));
+            );
             snippet = format!("(SELECT content FROM messages WHERE {in_messages} ORDER BY sequence LIMIT 1)");
         }
         // The snippet is looked for in the chats of the page only.

@@ -25,10 +25,28 @@ pub struct ChatImport {
 /// The tree of messages and the end of the shown branch.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct History {
-    /// `None`: not given. `Some(None)`: null.
-    pub(super) current_id: Option<Option<String>>,
+    pub(super) current: Current,
     /// In the order of the document; `None`: not given.
     pub(super) messages: Option<Vec<Incoming>>,
+}
+
+/// `currentId` of a tree: the message with which the shown branch ends.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) enum Current {
+    /// Not given.
+    #[default]
+    Unsaid,
+    /// None.
+    Nothing,
+    /// This message.
+    Message(String),
+}
+
+impl From<Option<String>> for Current {
+    fn from(id: Option<String>) -> Self {
+        // Clients write an empty text where they mean none.
+        id.filter(|id| !id.is_empty()).map_or(Self::Nothing, Self::Message)
+    }
 }
 
 /// A message and its `childrenIds`.
@@ -100,9 +118,9 @@ impl ChatImport {
             let (message, children) = NewMessage::parse(document, &path)?;
             messages.push(Incoming { message, children });
         }
-        let current_id = messages.last().map(|last| last.message.id.clone());
+        let current = messages.last().map(|last| last.message.id.clone()).into();
         check_tree(&messages)?;
-        self.history = Some(History { current_id: Some(current_id), messages: Some(messages) });
+        self.history = Some(History { current, messages: Some(messages) });
         Ok(())
     }
 }
@@ -116,8 +134,7 @@ fn history(text: &str) -> Result<Option<History>> {
         match key.as_str() {
             "currentId" => {
                 let current: Option<String> = value(&raw, "chat.history.currentId", "a text or null")?;
-                // Clients write an empty text where they mean none.
-                history.current_id = Some(current.filter(|id| !id.is_empty()));
+                history.current = current.into();
             }
             "messages" => {
                 let mut messages = Vec::new();
@@ -252,7 +269,7 @@ mod tests {
         assert_eq!(Value::Object(import.extra), json!({"models": ["m"], "odd": null}));
         assert_eq!(import.timestamp_ms, Some(5));
         let history = import.history.unwrap();
-        assert_eq!(history.current_id, Some(None));
+        assert_eq!(history.current, Current::Nothing);
         let ids: Vec<_> = history.messages.unwrap().into_iter().map(|incoming| incoming.message.id).collect();
         assert_eq!(ids, ["z", "a"]);
     }
@@ -266,7 +283,7 @@ mod tests {
         import.list_to_history().unwrap();
         let history = import.history.unwrap();
         let messages = history.messages.unwrap();
-        assert_eq!(history.current_id, Some(Some("b".into())));
+        assert_eq!(history.current, Current::Message("b".into()));
         assert_eq!(messages[1].message.parent_id.as_ref(), Some(&messages[0].message.id));
     }
 }

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     build::ChatDocument,
-    input::{ChatImport, History},
+    input::{ChatImport, Current, History},
     merge::{self, Plan},
 };
 use crate::{
@@ -185,27 +185,30 @@ async fn write_history(
 ) -> Result<(Option<String>, i64)> {
     let Some(wanted) = history.messages else {
         // Only the branch is switched.
-        let Some(current) = history.current_id else {
-            return Ok((chat.current_message_id.clone(), next_sequence));
-        };
-        if let Some(id) = &current {
-            let statement = Statement::new("SELECT id FROM messages WHERE chat_id = $1 AND id = $2")
-                .bind(&chat.id)
-                .bind(id);
-            if transaction.optional(statement).await?.is_none() {
-                return Err(unknown_current(id));
+        let current = match history.current {
+            Current::Unsaid => chat.current_message_id.clone(),
+            Current::Nothing => None,
+            Current::Message(id) => {
+                let statement = Statement::new("SELECT id FROM messages WHERE chat_id = $1 AND id = $2")
+                    .bind(&chat.id)
+                    .bind(&id);
+                if transaction.optional(statement).await?.is_none() {
+                    return Err(unknown_current(&id));
+                }
+                Some(id)
             }
-        }
+        };
         return Ok((current, next_sequence));
     };
     let rows = transaction.all(select_messages(&chat.id)).await?;
     let stored: Vec<Message> = rows.iter().map(Message::from_row).collect::<Result<_>>()?;
     let Plan { delete, write, next_sequence, last, ids } =
         merge::plan(stored, wanted, running, next_sequence)?;
-    let current = match history.current_id {
-        Some(Some(id)) if !ids.contains(&id) => return Err(unknown_current(&id)),
-        Some(current) => current,
-        None => chat.current_message_id.clone().filter(|id| ids.contains(id)).or(last),
+    let current = match history.current {
+        Current::Message(id) if !ids.contains(&id) => return Err(unknown_current(&id)),
+        Current::Message(id) => Some(id),
+        Current::Nothing => None,
+        Current::Unsaid => chat.current_message_id.clone().filter(|id| ids.contains(id)).or(last),
     };
     if !delete.is_empty() {
         let list = transaction.dialect().unfold("$2");

@@ -142,9 +142,9 @@ impl Messages {
         transaction.commit().await
     }
 
-    /// Stores what a running reply has so far; gives `false` if the message is gone.
+    /// Stores what a running reply has so far; gives `false` if the message is gone or done.
     ///
-    /// One statement that touches one row.
+    /// One statement that touches one row. A write that comes after the end of the reply changes nothing.
     pub async fn update_partial(
         &self,
         chat_id: &str,
@@ -155,7 +155,7 @@ impl Messages {
         check_size(content.len() + output.map_or(0, json_bytes))?;
         let statement = Statement::new(
             "UPDATE messages SET content = $3, output = COALESCE($4, output), updated_at = $5 \
-             WHERE chat_id = $1 AND id = $2",
+             WHERE chat_id = $1 AND id = $2 AND done = FALSE",
         )
         .bind(chat_id)
         .bind(id)

@@ -26,7 +26,7 @@ pub(crate) enum Backend {
     /// in the order they came. It is `None` while it has to be opened (again).
     Sqlite {
         writer: Arc<Mutex<Option<SqliteConnection>>>,
-        options: SqliteConnectOptions,
+        options: Box<SqliteConnectOptions>,
         readers: SqlitePool,
     },
     Postgres {
@@ -83,6 +83,14 @@ impl Backend {
         }
     }
 
+    /// Connections to a server that are kept at the moment; any of them may have ended meanwhile.
+    pub(crate) fn kept_connections(&self) -> u32 {
+        match self {
+            Self::Sqlite { .. } => 0,
+            Self::Postgres { pool } => pool.size(),
+        }
+    }
+
     /// A connection that may write, within `bound`.
     pub(crate) async fn writer(&self, bound: Duration) -> Result<Connection> {
         bounded("a free connection", bound, async {
@@ -90,12 +98,13 @@ impl Backend {
                 Self::Sqlite { writer, options, .. } => {
                     let mut guard = Arc::clone(writer).lock_owned().await;
                     if guard.is_none() {
-                        *guard = Some(options.connect().await?);
+                        *guard = Some(Box::pin(options.connect()).await?);
                     }
                     Ok(Kind::SqliteWriter(guard).into())
                 }
                 Self::Postgres { pool } => {
-                    let connection = pool.acquire().await.map_err(|error| acquire_error(error, bound))?;
+                    let connection =
+                        Box::pin(pool.acquire()).await.map_err(|error| acquire_error(error, bound))?;
                     Ok(Kind::Postgres(connection).into())
                 }
             }
@@ -107,7 +116,9 @@ impl Backend {
     pub(crate) async fn reader(&self, bound: Duration) -> Result<Connection> {
         match self {
             Self::Sqlite { readers, .. } => {
-                let connection = readers.acquire().await.map_err(|error| acquire_error(error, bound))?;
+                // Boxed, since it contains all of opening a connection.
+                let connection =
+                    Box::pin(readers.acquire()).await.map_err(|error| acquire_error(error, bound))?;
                 Ok(Kind::SqliteReader(connection).into())
             }
             Self::Postgres { .. } => self.writer(bound).await,
@@ -137,20 +148,12 @@ fn acquire_error(error: sqlx::Error, bound: Duration) -> StorageError {
     }
 }
 
-/// Whether SQLite refused because another process has the lock.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
-    // Primary result codes SQLITE_BUSY and SQLITE_LOCKED; extended codes keep them in the low byte.
-    error
-        .as_database_error()
-        .and_then(|error| error.code()?.parse::<u32>().ok())
-        .is_some_and(|code| matches!(code & 0xff, 5 | 6))
-}
-
 /// Runs one statement on whichever connection this is, with the bound of statements.
 macro_rules! run {
     ($self:expr, $statement:expr, $method:ident) => {{
         $self.waiting = true;
-        let outcome = bounded("a statement", STATEMENT_BOUND, async {
+        // Boxed, so that the futures of all callers stay small.
+        let statement = Box::pin(async {
             match &mut $self.kind {
                 Kind::SqliteWriter(guard) => {
                     let connection = guard.as_mut().ok_or(sqlx::Error::WorkerCrashed)?;
@@ -163,8 +166,8 @@ macro_rules! run {
                     Ok(FromPostgres::from_postgres($statement.postgres().$method(&mut **connection).await?))
                 }
             }
-        })
-        .await;
+        });
+        let outcome = bounded("a statement", STATEMENT_BOUND, statement).await;
         $self.answered(outcome)
     }};
 }
@@ -254,10 +257,13 @@ impl Connection {
     /// Notes that the answer came, and throws the connection away if it is of no use any more.
     fn answered<T>(&mut self, outcome: Result<T>) -> Result<T> {
         self.waiting = false;
-        match &outcome {
-            Err(StorageError::Timeout { .. } | StorageError::Unreachable(_)) => self.discard(),
-            Err(StorageError::Database(sqlx::Error::Protocol(_))) => self.discard(),
-            _ => {}
+        if let Err(
+            StorageError::Timeout { .. }
+            | StorageError::Unreachable(_)
+            | StorageError::Database(sqlx::Error::Protocol(_)),
+        ) = &outcome
+        {
+            self.discard();
         }
         outcome
     }

@@ -16,7 +16,7 @@ mod dialect;
 mod row;
 mod statement;
 
-pub(crate) use connection::{Backend, Connection, Transaction, bounded, is_busy};
+pub(crate) use connection::{Backend, Connection, Transaction, bounded};
 pub(crate) use dialect::{Dialect, LIKE_SPELLINGS, like_patterns};
 pub(crate) use row::Row;
 pub(crate) use statement::{Statement, Value};

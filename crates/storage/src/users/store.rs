@@ -1,5 +1,7 @@
 //! Making, reading, changing and deleting accounts.
 
+use std::fmt::Write as _;
+
 use serde_json::Value as Json;
 
 use super::{CreatedUser, NewUser, Role, RoleChange, USER_COLUMNS, User, UserUpdate};
@@ -285,7 +287,8 @@ impl Changes {
     fn set(&mut self, column: &'static str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.values.push(value.into());
-            self.assignments.push_str(&format!("{column} = ${}, ", self.values.len() + 2));
+            // Writing to a String cannot fail.
+            let _ = write!(self.assignments, "{column} = ${}, ", self.values.len() + 2);
         }
     }
 }

@@ -129,7 +129,7 @@ async fn replies_grow_while_others_read_and_write(fixture: Fixture) {
             let chat = db.chats().start_reply(start).await.unwrap().chat;
             let mut text = String::new();
             for piece in 0..30 {
-                text.push_str(&format!("{piece} "));
+                text.push_str(&piece.to_string());
                 assert!(
                     db.messages().update_partial(&chat.id, "a", &text, Some(&json!([text]))).await.unwrap()
                 );

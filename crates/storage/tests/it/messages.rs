@@ -117,6 +117,8 @@ async fn a_reply_grows_and_ends(fixture: Fixture) {
     assert_eq!((whole.content.as_deref(), whole.done), (Some("whole"), Some(true)));
     assert_eq!((whole.usage, whole.error), (end.usage, end.error));
     assert!(fixture.db.chats().find(&chat.id).await.unwrap().unwrap().updated_at > 100);
+    assert!(!messages.update_partial(&chat.id, "a", "late", None).await.unwrap());
+    assert_eq!(messages.get(&chat.id, "a").await.unwrap().unwrap().content.as_deref(), Some("whole"));
     let again = FinishMessage { content: "again".into(), done: true, ..FinishMessage::default() };
     assert!(messages.finish(&chat.id, "a", &again).await.unwrap());
     let again = messages.get(&chat.id, "a").await.unwrap().unwrap();
