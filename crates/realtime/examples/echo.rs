@@ -4,6 +4,7 @@
 //! - `echo` sends its arguments back as an event `echo`; with an acknowledgement they come back there.
 //! - `call` makes the server call the client (event `question`) and acknowledges with the client's answer.
 //! - `say` sends its first argument to everybody in the room `hall`.
+//! - `events:channel` goes to the room under the same name, as load generators want it.
 //! - `bye` makes the server disconnect the socket.
 
 use std::net::SocketAddr;
@@ -60,6 +61,9 @@ impl Application for Echo {
             },
             ("say", _) => {
                 let _ = self.realtime.to("hall").emit("said", &first).await;
+            }
+            ("events:channel", _) => {
+                let _ = self.realtime.to("hall").emit(name, &first).await;
             }
             ("bye", _) => socket.disconnect("the client said bye"),
             _ => {}

@@ -55,7 +55,7 @@ fn sweep(node: &Node, ping: &Frame) {
         }
     }
     if crowded {
-        evicted.sort_by_key(|engine| engine.opened);
+        evicted.sort_by_key(|engine| engine.number);
         for engine in evicted.iter().take((node.config.max_anonymous / EVICTED).max(1)) {
             engine.end(DisconnectReason::AnonymousLimit);
         }

@@ -102,12 +102,13 @@ impl Outbox {
         }
     }
 
-    /// Takes packets for one poll, up to `max_bytes` but at least one.
-    pub(crate) fn take_some(&mut self, max_bytes: usize) -> Vec<Frame> {
+    /// Takes packets for one poll, up to these bounds but at least one.
+    pub(crate) fn take_some(&mut self, max_bytes: usize, max_packets: usize) -> Vec<Frame> {
         let mut bytes = 0;
         let count = self
             .queue
             .iter()
+            .take(max_packets)
             .take_while(|frame| {
                 bytes += frame.wire().len();
                 bytes <= max_bytes
@@ -222,9 +223,13 @@ mod tests {
         for _ in 0..3 {
             push(&mut outbox, "0123456789");
         }
-        assert_eq!(outbox.take_some(25).len(), 2);
-        assert_eq!(outbox.take_some(1).len(), 1);
-        assert_eq!(outbox.take_some(1).len(), 0);
+        assert_eq!(outbox.take_some(25, 9).len(), 2);
+        assert_eq!(outbox.take_some(1, 9).len(), 1);
+        assert_eq!(outbox.take_some(1, 9).len(), 0);
+        push(&mut outbox, "a");
+        push(&mut outbox, "b");
+        assert_eq!(outbox.take_some(100, 1).len(), 1);
+        assert_eq!(outbox.take_some(100, 1).len(), 1);
         assert_eq!(outbox.load(), (0, 0));
     }
 }

@@ -44,6 +44,7 @@ pub(crate) struct Session {
     running: Option<BoxFuture<'static, ()>>,
     assembly: Option<Box<Assembly>>,
     bucket: Bucket,
+    closed: bool,
 }
 
 /// A callback that waits for its turn.
@@ -73,6 +74,7 @@ impl Session {
             running: None,
             assembly: None,
             bucket,
+            closed: false,
         }
     }
 
@@ -244,7 +246,7 @@ impl Session {
     }
 
     /// Takes the socket out of the node at once: no event reaches it any more. Its callback follows in order.
-    pub(crate) fn detach(&mut self, reason: DisconnectReason) {
+    fn detach(&mut self, reason: DisconnectReason) {
         self.assembly = None;
         let Some(socket) = self.socket.take() else { return };
         self.node.sockets.remove(&socket.0.sid);
@@ -267,18 +269,24 @@ impl Session {
         self.enqueue(socket, Work::Disconnected(reason), gates);
     }
 
+    /// The connection ends: takes the socket out of the node and says why, once.
+    pub(crate) fn close(&mut self, reason: DisconnectReason) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.node.counters.count_close(reason);
+            log_end(&self.engine, reason);
+        }
+        self.detach(reason);
+    }
+
     /// Makes the callbacks that are left, after the transport is gone.
     pub(crate) async fn finish(mut self, reason: DisconnectReason) {
-        self.detach(reason);
+        self.close(reason);
         std::future::poll_fn(|context| {
             self.poll_work(context);
             if self.running.is_none() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         })
         .await;
-        let node = self.node;
-        node.forget(&self.engine);
-        node.counters.count_close(reason);
-        log_end(&self.engine, reason);
+        self.node.forget(&self.engine);
     }
 }
 

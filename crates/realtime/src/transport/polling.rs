@@ -32,6 +32,8 @@ const INBOUND: usize = 32;
 const POST_WAIT: Duration = Duration::from_secs(30);
 /// Time in which a client may fetch the last packets of a session that the server ended.
 const FAREWELL: Duration = Duration::from_secs(10);
+/// Packets in one answer: python-socketio's client refuses a payload with more.
+const OUTBOUND: usize = 16;
 /// Packets handled before other tasks get their turn.
 const ROUNDS: usize = 32;
 
@@ -49,6 +51,8 @@ pub(crate) struct PollSession {
     inbound: mpsc::Sender<EnginePacket>,
     polling: AtomicBool,
     posting: AtomicBool,
+    /// The client has been told that the server disconnected it.
+    told: AtomicBool,
 }
 
 pub(super) async fn handle(node: Arc<Node>, request: Request, query: Query) -> Response {
@@ -90,6 +94,7 @@ fn open(node: &Arc<Node>, request: &Request) -> Response {
         inbound: sender,
         polling: AtomicBool::new(false),
         posting: AtomicBool::new(false),
+        told: AtomicBool::new(false),
     };
     node.polls.insert(engine.sid, Arc::new(poll));
     let session = Session::new(node.clone(), engine.clone(), handlers, handshake);
@@ -107,15 +112,17 @@ async fn poll(node: &Node, sid: Sid, session: &PollSession) -> Response {
     let (mut frames, ending) = std::future::poll_fn(|context| take(&session.engine, limit, context)).await;
     abandoned.disarm();
     drop(turn);
-    if let Some(reason) = ending {
-        node.polls.remove(&sid);
-        match reason {
-            // The client itself said goodbye; this only ends its poll.
-            DisconnectReason::TransportClose => frames.push(Frame::text("6")),
-            DisconnectReason::ServerDisconnect(_) => {
-                frames.extend([packet::disconnect(), Frame::text("1")]);
-            }
-            _ => frames.push(Frame::text("1")),
+    match ending {
+        None => {}
+        // Alone: in one payload with the engine's close, clients would see only the latter.
+        Some(DisconnectReason::ServerDisconnect(_)) if !session.told.swap(true, Ordering::AcqRel) => {
+            frames.push(packet::disconnect());
+        }
+        Some(reason) => {
+            node.polls.remove(&sid);
+            // When the client itself said goodbye this only ends its poll.
+            let last = if reason == DisconnectReason::TransportClose { "6" } else { "1" };
+            frames.push(Frame::text(last));
         }
     }
     payload(packet::encode_payload(&frames))
@@ -126,7 +133,7 @@ type Taken = (Vec<Frame>, Option<DisconnectReason>);
 
 fn take(engine: &Engine, limit: usize, context: &Context<'_>) -> Poll<Taken> {
     let mut outbox = engine.outbox.lock();
-    let frames = outbox.take_some(limit);
+    let frames = outbox.take_some(limit, OUTBOUND);
     let ending = outbox.ending().filter(|_| outbox.is_empty());
     if frames.is_empty() && ending.is_none() {
         outbox.register_writer(context);

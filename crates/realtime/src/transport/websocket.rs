@@ -69,7 +69,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             let (ending, aborted) = self.take_outgoing();
             if let Some(reason) = ending {
                 if aborted {
-                    self.session.detach(reason);
+                    self.session.close(reason);
                     return Poll::Ready(reason);
                 }
                 self.begin_close(reason);
@@ -124,7 +124,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
     fn fail(&mut self) -> DisconnectReason {
         self.session.engine().end(DisconnectReason::TransportClose);
         let reason = self.session.engine().ending().unwrap_or(DisconnectReason::TransportClose);
-        self.session.detach(reason);
+        self.session.close(reason);
         reason
     }
 
@@ -142,7 +142,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             _ => {}
         }
         self.batch.push_back(Frame::close(reason.close_code(), reason.as_str()));
-        self.session.detach(reason);
+        self.session.close(reason);
         let now = self.session.node().now();
         self.session.engine().linger_until.store(now + millis(LINGER), Ordering::Relaxed);
     }
