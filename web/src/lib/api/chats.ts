@@ -1,7 +1,7 @@
 /** Chats, models and replies. */
 
 import { get, post, remove } from './http';
-import type { Chat, ChatItem, History, Model, ProviderState, SearchItem, Tag } from './shapes';
+import type { Chat, ChatItem, History, Model, ProviderState, Tag } from './shapes';
 
 const chatPath = (id: string) => `/api/v1/chats/${encodeURIComponent(id)}`;
 
@@ -12,14 +12,8 @@ export const listPinned = () => get<ChatItem[]>('/api/v1/chats/pinned');
 export const listArchived = (page: number) =>
   get<ChatItem[]>('/api/v1/chats/archived', { page, order_by: 'updated_at', direction: 'desc' });
 
-export const searchChats = (text: string, page: number) =>
-  get<{ items: SearchItem[]; has_more: boolean }>('/api/v1/search', {
-    q: text,
-    kind: 'chat',
-    sharing: 'all',
-    scope: '',
-    page,
-  });
+/** Chats whose title or text holds `text`; `snippet` says where. */
+export const searchChats = (text: string, page: number) => get<ChatItem[]>('/api/v1/chats/search', { text, page });
 
 export const readChat = (id: string) => get<Chat>(chatPath(id));
 

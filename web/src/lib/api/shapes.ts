@@ -52,6 +52,8 @@ export interface ChatItem {
   updated_at: number;
   created_at: number;
   last_read_at: number | null;
+  /** Where a search found something, if it was in a message. */
+  snippet?: string | null;
   active?: boolean;
 }
 
@@ -117,15 +119,6 @@ export interface Chat {
 export interface Tag {
   id: string;
   name: string;
-}
-
-export interface SearchItem {
-  id: string;
-  kind: string;
-  title: string;
-  snippet: string | null;
-  url: string;
-  updated_at: number;
 }
 
 export interface Settings {

@@ -3,8 +3,9 @@
 import * as api from '../api/chats';
 import { causeOf } from '../api/http';
 import type { ChatItem } from '../api/shapes';
+import { connection } from '../realtime/connection.svelte';
 import type { Envelope, ListData } from '../realtime/events';
-import { appendPage, mergeFirstPage } from './merge';
+import { appendPage, isUnread, mergeFirstPage } from './merge';
 
 type Broadcast = { kind: 'changed' } | { kind: 'gone'; id: string };
 
@@ -92,13 +93,13 @@ class Chats {
   }
 
   async rename(id: string, title: string): Promise<void> {
-    await api.renameChat(id, title);
+    await this.#keepingRead(id, () => api.renameChat(id, title));
     this.#change(id, (row) => ({ ...row, title }));
     this.#tell({ kind: 'changed' });
   }
 
   async pin(id: string): Promise<void> {
-    await api.togglePin(id);
+    await this.#keepingRead(id, () => api.togglePin(id));
     await this.refresh();
     this.#tell({ kind: 'changed' });
   }
@@ -109,7 +110,7 @@ class Chats {
   }
 
   async restore(id: string): Promise<void> {
-    await api.toggleArchive(id);
+    await this.#keepingRead(id, () => api.toggleArchive(id));
     await this.refresh();
     this.#tell({ kind: 'changed' });
   }
@@ -144,6 +145,13 @@ class Chats {
     this.phase = 'loading';
     this.complete = false;
     this.#page = 1;
+  }
+
+  /** A new title or place is nothing to read: a chat that had been read stays so. */
+  async #keepingRead(id: string, action: () => Promise<unknown>): Promise<void> {
+    const row = this.find(id);
+    await action();
+    if (!row || !isUnread(row)) connection.emit('events:chat', { chat_id: id, data: { type: 'last_read_at' } });
   }
 
   #change(id: string, change: (row: ChatItem) => ChatItem): void {
