@@ -1,6 +1,7 @@
 //! Bodies and queries, checked: whatever is wrong with them becomes a 4xx with `{"detail": …}`.
 
 use super::error::ApiError;
+use super::object::FormDeserializer;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use bytes::Bytes;
@@ -59,7 +60,9 @@ async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
 
 /// Parses a JSON text; a fault names its place.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let parsed = T::deserialize(FormDeserializer(&mut json)).and_then(|parsed| json.end().map(|()| parsed));
+    parsed.map_err(|error| {
         let place = format!("line {} column {}", error.line(), error.column());
         match error.classify() {
             serde_json::error::Category::Data => {

@@ -4,6 +4,7 @@ pub(crate) mod error;
 mod faults;
 pub(crate) mod guard;
 pub(crate) mod json;
+mod object;
 mod path;
 pub(crate) mod table;
 

@@ -2,9 +2,9 @@
 
 use super::change::tell_list;
 use crate::App;
-use crate::http::{ApiResult, Caller};
+use crate::http::{ApiResult, Caller, Path};
 use antiphon_storage::{Chat, ChatDocument};
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 /// `POST /api/v1/chats/{id}/pin`: pins or unpins.
 pub(super) async fn pin(

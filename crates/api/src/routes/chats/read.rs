@@ -1,9 +1,9 @@
 //! One chat, as it is now.
 
 use crate::App;
-use crate::http::{ApiError, ApiResult, Caller};
+use crate::http::{ApiError, ApiResult, Caller, Path};
 use antiphon_storage::{ChatDocument, ErrorKind, StorageError};
-use axum::extract::{Path, State};
+use axum::extract::State;
 
 /// `GET /api/v1/chats/{id}`: the document, with the text so far of answers that are being written.
 ///

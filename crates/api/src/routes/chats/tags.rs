@@ -1,9 +1,9 @@
 //! Tags of chats.
 
 use crate::App;
-use crate::http::{ApiError, ApiResult, Caller, Json};
+use crate::http::{ApiError, ApiResult, Caller, Json, Path};
 use antiphon_storage::Tag;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::Deserialize;
 
 /// Longest name of a tag, in bytes.

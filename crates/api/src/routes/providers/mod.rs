@@ -1,11 +1,11 @@
 //! Connections to model services: their settings, their state, and trying one out. Administrators only.
 
 use crate::App;
-use crate::http::{Access, ApiError, ApiResult, Json, Route};
+use crate::http::{Access, ApiError, ApiResult, Json, Path, Route};
 use antiphon_config::settings::forms;
 use antiphon_config::settings::forms::Form;
 use antiphon_provider::{Connection, ConnectionConfig, ConnectionKind, ConnectionState, ProviderError};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};

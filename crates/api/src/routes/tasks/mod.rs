@@ -1,9 +1,9 @@
 //! What runs: listed and stopped by chat or by task; and the settings of helper questions.
 
 use crate::App;
-use crate::http::{Access, ApiError, ApiResult, Caller, Json, Route};
+use crate::http::{Access, ApiError, ApiResult, Caller, Json, Path, Route};
 use antiphon_config::settings::forms;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
