@@ -68,6 +68,22 @@ impl Services {
     }
 }
 
+/// Counts a reply as streaming for as long as it is held.
+struct Streaming<'a>(&'a Services);
+
+impl<'a> Streaming<'a> {
+    fn new(services: &'a Services) -> Self {
+        services.live.fetch_add(1, Ordering::Relaxed);
+        Self(services)
+    }
+}
+
+impl Drop for Streaming<'_> {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The replies of this node. Clones share them.
 #[derive(Clone)]
 pub struct Replies {
@@ -213,28 +229,41 @@ impl Exchange {
 
     /// Runs one answer and what follows it. Only the first answer asks for a title, tags and follow-ups.
     async fn answer(&self, reply: Reply, first: bool) {
-        self.services.live.fetch_add(1, Ordering::Relaxed);
-        let titling = async {
-            if first && self.background.title && self.stored { self.make_title(&reply).await } else { None }
-        };
-        let (outcome, title) = tokio::join!(
-            async {
-                let outcome = reply.run().await;
-                self.services.live.fetch_sub(1, Ordering::Relaxed);
-                outcome
-            },
-            titling
-        );
-        self.tell_ending(&reply, &outcome, title.as_deref().unwrap_or(&self.title)).await;
-        let completed = matches!(outcome.ending, Ending::Completed { .. });
-        if completed && first {
+        let outcome = self.run(&reply, first).await;
+        if first && matches!(outcome.ending, Ending::Completed { .. }) {
             self.follow_up(&reply, &outcome).await;
         }
-        let Reply { audience, guard, .. } = reply;
-        drop(guard);
+        // The task ends here: its guard goes with the reply.
+        let audience = reply.audience.clone();
+        drop(reply);
         if self.services.tasks.of_item(&self.chat_id).await.is_empty() {
             audience.tell("chat:active", &json!({ "active": false, "folder_id": self.folder_id })).await;
         }
+    }
+
+    /// Runs one answer while the title is made; the end of the answer never waits for the title.
+    async fn run(&self, reply: &Reply, first: bool) -> Outcome {
+        let titling = async {
+            if first && self.background.title && self.stored { self.make_title(reply).await } else { None }
+        };
+        let running = async {
+            let _streaming = Streaming::new(&self.services);
+            reply.run().await
+        };
+        let (mut titling, mut running) = (std::pin::pin!(titling), std::pin::pin!(running));
+        let mut title = None;
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut running => break outcome,
+                made = &mut titling, if title.is_none() => title = Some(made),
+            }
+        };
+        let known = title.as_ref().and_then(Option::as_deref).unwrap_or(&self.title);
+        self.tell_ending(reply, &outcome, known).await;
+        if title.is_none() {
+            titling.await;
+        }
+        outcome
     }
 
     async fn tell_ending(&self, reply: &Reply, outcome: &Outcome, title: &str) {
