@@ -30,18 +30,27 @@ pub struct ModelDirectory {
     local: Vec<String>,
     /// `BYPASS_MODEL_ACCESS_CONTROL`
     open_to_all: bool,
+    /// `BYPASS_ADMIN_ACCESS_CONTROL`
+    open_to_admins: bool,
     records: ArcSwapOption<Records>,
     loading: Mutex<()>,
 }
 
 impl ModelDirectory {
     /// A directory over the providers' lists and the records in SQL.
-    pub fn new(database: Database, providers: Providers, local: Vec<String>, open_to_all: bool) -> Self {
+    pub fn new(
+        database: Database,
+        providers: Providers,
+        local: Vec<String>,
+        open_to_all: bool,
+        open_to_admins: bool,
+    ) -> Self {
         Self {
             database,
             providers,
             local,
             open_to_all,
+            open_to_admins,
             records: ArcSwapOption::empty(),
             loading: Mutex::default(),
         }
@@ -103,7 +112,10 @@ impl ModelDirectory {
     }
 
     fn may_use(&self, session: &Session, id: &str, record: Option<&ModelRecord>) -> bool {
-        if session.identity.is_admin() || self.open_to_all || self.local.iter().any(|local| local == id) {
+        if self.open_to_all || self.local.iter().any(|local| local == id) {
+            return true;
+        }
+        if session.identity.is_admin() && (self.open_to_admins || record.is_none()) {
             return true;
         }
         record.is_some_and(|record| {

@@ -93,6 +93,7 @@ impl Node {
                 providers.clone(),
                 local_ids,
                 config.auth.bypass_model_access,
+                config.auth.admin_bypass_access,
             ),
             activity: Activity::new(database.clone(), config.database.activity_interval),
             frontend: Frontend::new(config.server.frontend_build_dir.as_ref()),

@@ -23,7 +23,8 @@ section! {
 impl LocalModel {
     /// Names the folder in the user's cache, where `scripts/fetch-local-model` puts the files, when none is given.
     pub(crate) fn fill_in(&mut self, environment: &Environment) {
-        let text = |name| environment.get(name).map(|found| found.text.as_str()).filter(|text| !text.is_empty());
+        let text =
+            |name| environment.get(name).map(|found| found.text.as_str()).filter(|text| !text.is_empty());
         if self.folder.is_none() {
             let cache = text("XDG_CACHE_HOME").map(PathBuf::from);
             let cache = cache.or_else(|| text("HOME").map(|home| PathBuf::from(home).join(".cache")));

@@ -44,7 +44,7 @@ section! {
         models_ttl: Option<Duration> =
             variable("MODELS_CACHE_TTL", optional(Span::seconds().whole().or_zero().strict())).or("1");
         /// Passes unknown paths under `/openai` on to the service.
-        openai_passthrough: bool = variable("ENABLE_OPENAI_API_PASSTHROUGH", Bool).or("false");
+        openai_passthrough: bool = variable("ENABLE_OPENAI_API_PASSTHROUGH", Bool).or("false").reserved();
         /// Tells services who asks, in the headers below.
         forward_user: bool = variable("ENABLE_FORWARD_USER_INFO_HEADERS", Bool).or("false");
         /// Header with the user's name.

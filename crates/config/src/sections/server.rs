@@ -33,9 +33,9 @@ section! {
         blocking_threads: Option<usize> =
             variable("THREAD_POOL_SIZE", optional(Whole::lenient().at_least(1).at_most(4096)));
         /// Proxies whose `X-Forwarded-…` headers are believed: addresses and networks, or `*` for every one.
-        trusted_proxies: TrustedProxies = variable("FORWARDED_ALLOW_IPS", TrustedProxiesRule).or("*");
+        trusted_proxies: TrustedProxies = variable("FORWARDED_ALLOW_IPS", TrustedProxiesRule).or("*").reserved();
         /// Kind of installation; `dev` serves the API documentation.
-        mode: Mode = variable("ENV", Choice::lenient(MODES)).or("dev");
+        mode: Mode = variable("ENV", Choice::lenient(MODES)).or("dev").reserved();
         /// Folder for the database file, uploads, caches and the generated key.
         data_dir: PathBuf = variable("DATA_DIR", FilePath).or("./data");
         /// Folder with a compatible web page that is served instead of the built-in one.
@@ -45,11 +45,13 @@ section! {
         /// Label of a deployment; pages reload when it changes between two connections.
         deployment_id: String = variable("DEPLOYMENT_ID", Text).or("");
         /// Label of this process in logs; a random one when empty.
-        instance_id: Option<String> = variable("INSTANCE_ID", optional(Text));
+        instance_id: Option<String> = variable("INSTANCE_ID", optional(Text)).reserved();
         /// Compresses HTTP responses.
         compression: bool = variable("ENABLE_COMPRESSION_MIDDLEWARE", Bool).or("true");
         /// Never downloads anything and looks for no new version.
-        offline: bool = variable("OFFLINE_MODE", Bool).or("false");
+        offline: bool = variable("OFFLINE_MODE", Bool)
+            .or("false")
+            .no_effect("The server never downloads anything and looks for no new version.");
     }
     others {
         /// Folder with files for `/static`.

@@ -42,10 +42,12 @@ section! {
         /// Port of those Sentinels.
         sentinel_port: u16 = variable("WEBSOCKET_SENTINEL_PORT", Whole::port()).or("26379");
         /// Logs the traffic of Socket.IO.
-        log_packets: bool = variable("WEBSOCKET_SERVER_LOGGING", Bool).or("false");
+        log_packets: bool = variable("WEBSOCKET_SERVER_LOGGING", Bool).or("false").reserved();
         /// Logs the traffic of Engine.IO.
         log_transport: bool =
-            variable("WEBSOCKET_SERVER_ENGINEIO_LOGGING", Bool).or_value_of("WEBSOCKET_SERVER_LOGGING");
+            variable("WEBSOCKET_SERVER_ENGINEIO_LOGGING", Bool)
+                .or_value_of("WEBSOCKET_SERVER_LOGGING")
+                .reserved();
         /// Seconds between two pings to a page.
         ping_interval: Duration = variable("WEBSOCKET_SERVER_PING_INTERVAL", Span::seconds().whole()).or("25");
         /// Seconds to wait for the answer to a ping.

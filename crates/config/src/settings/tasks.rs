@@ -14,7 +14,7 @@ settings! {
         model_external: String = variable("TASK_MODEL_EXTERNAL", Text).or("").key("task.model.external");
         /// Parameters for these jobs, as a JSON object.
         model_params: Map<String, Value> =
-            variable("TASK_MODEL_PARAMS", Json::strict("a JSON object")).or("{}").key("task.model.params");
+            variable("TASK_MODEL_PARAMS", Json::strict("a JSON object")).or("{}").key("task.model.params").reserved();
         /// Finds a title for each new chat.
         title: bool = variable("ENABLE_TITLE_GENERATION", Bool).or("true").key("task.title.enable");
         /// Question that asks for a title.

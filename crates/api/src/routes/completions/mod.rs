@@ -10,6 +10,7 @@ mod page;
 use crate::App;
 use crate::http::json::MAX_LARGE_BODY;
 use crate::http::{Access, ApiError, ApiResult, Caller, Json, Route};
+use crate::models::Askable;
 use antiphon_provider::{RequestContext, Requester};
 use axum::extract::State;
 use axum::response::Response;
@@ -80,7 +81,14 @@ fn requester(caller: &Caller) -> Requester {
     }
 }
 
-/// Puts a record's parameters under those of the request, which win.
+/// What a model is asked with unless the request says otherwise: its record's parameters over those of all models.
+fn params(app: &App, askable: &Askable) -> Map<String, Value> {
+    let mut params = app.settings().models.default_params.clone();
+    params.extend(askable.params.clone());
+    params
+}
+
+/// Puts parameters under those of the request, which win.
 fn with_defaults(body: &mut Map<String, Value>, params: &Map<String, Value>) {
     if params.is_empty() {
         return;

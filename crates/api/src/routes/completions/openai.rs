@@ -1,7 +1,7 @@
 //! The plain OpenAI form: JSON, or server-sent events as the provider sends them.
 
 use super::form::CompletionForm;
-use super::{model_not_found, requester};
+use super::{model_not_found, params, requester};
 use crate::App;
 use crate::http::{ApiError, ApiResult, Caller};
 use antiphon_provider::{ProviderError, Reply, ReplyStream, RequestContext};
@@ -34,7 +34,7 @@ const OWN_FIELDS: [&str; 13] = [
 /// Answers a plain request. The provider's errors pass through with their status and body.
 pub(super) async fn answer(app: &App, caller: &Caller, form: CompletionForm) -> ApiResult<Response> {
     let askable = app.models.askable(caller, &form.model).await?.ok_or_else(model_not_found)?;
-    let body = body(form.body, &askable.params)?;
+    let body = body(form.body, &params(app, &askable))?;
     let cancel = CancellationToken::new();
     // The provider is cut off as soon as the client goes away.
     let ends_with_the_response = cancel.clone().drop_guard();

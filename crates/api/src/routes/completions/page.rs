@@ -1,7 +1,7 @@
 //! The form of the page: answered at once with the tasks; the text arrives over the caller's sockets.
 
 use super::form::CompletionForm;
-use super::{model_not_found, requester, with_defaults};
+use super::{model_not_found, params, requester, with_defaults};
 use crate::App;
 use crate::events::is_saved;
 use crate::http::{ApiError, ApiResult, Caller};
@@ -14,7 +14,7 @@ pub(super) async fn start(app: &App, caller: &Caller, mut form: CompletionForm) 
     let mut answers = Vec::with_capacity(form.answers.len());
     for (message_id, model, model_index) in std::mem::take(&mut form.answers) {
         let askable = app.models.askable(caller, &model).await?.ok_or_else(model_not_found)?;
-        with_defaults(&mut form.body, &askable.params);
+        with_defaults(&mut form.body, &params(app, &askable));
         answers.push(Answer { message_id, model: askable.provider_id, model_index });
     }
     if answers.is_empty() {
