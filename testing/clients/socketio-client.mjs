@@ -34,6 +34,8 @@ function socket(auth, more = {}) {
 function once(emitter, event) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`no ${event} within ${LIMIT} ms`)), LIMIT);
+    // Of two things waited for, only one happens; the other must not keep the process.
+    timer.unref();
     emitter.once(event, (...values) => {
       clearTimeout(timer);
       resolve(values);

@@ -1,0 +1,3 @@
+import { clientTests } from "./transports.mjs";
+
+clientTests({ polling: false });
