@@ -1,7 +1,7 @@
 /** What only administrators may call. */
 
 import { call, get, post, remove } from './http';
-import type { AdminConfig, OllamaConfig, OpenAiConfig, Role, User } from './shapes';
+import type { AdminConfig, ModelRecord, OllamaConfig, OpenAiConfig, Role, User } from './shapes';
 
 /** Asking a provider for its models may take as long as the server allows itself. */
 const VERIFY_TIMEOUT_MS = 30_000;
@@ -45,3 +45,8 @@ export const verifyOllama = (url: string, key: string) => verify<{ version?: str
 export const readAdminConfig = () => get<AdminConfig>('/api/v1/auths/admin/config');
 
 export const updateAdminConfig = (config: AdminConfig) => post<AdminConfig>('/api/v1/auths/admin/config', config);
+
+export const listModelRecords = () => get<ModelRecord[]>('/api/v1/models/all');
+
+export const storeModelRecord = (record: ModelRecord, exists: boolean) =>
+  post<ModelRecord>(exists ? '/api/v1/models/model/update' : '/api/v1/models/create', record);

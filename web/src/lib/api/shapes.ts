@@ -45,6 +45,23 @@ export interface Model {
   info?: { meta?: { description?: string | null; hidden?: boolean } };
 }
 
+export interface Grant {
+  principal_type: string;
+  principal_id: string;
+  permission: string;
+}
+
+/** What administrators have written down about a model. */
+export interface ModelRecord {
+  id: string;
+  base_model_id: string | null;
+  name: string;
+  params: Record<string, unknown>;
+  meta: Record<string, unknown>;
+  access_grants: Grant[];
+  is_active: boolean;
+}
+
 /** One row of a chat list. */
 export interface ChatItem {
   id: string;

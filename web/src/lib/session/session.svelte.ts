@@ -109,7 +109,12 @@ class Session {
       if (changed) await this.#readConfig();
     } catch (error) {
       if (error instanceof CallError && error.status === 401) {
-        this.#drop('Your session has ended. Sign in again to go on.');
+        // A new role ends all sessions, also of somebody who waited for it.
+        this.#drop(
+          this.status === 'pending'
+            ? 'Your account has changed. Sign in to go on.'
+            : 'Your session has ended. Sign in again to go on.',
+        );
         await api.signOut().catch(() => undefined);
         await this.#readConfig();
       }

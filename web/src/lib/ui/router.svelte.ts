@@ -1,6 +1,6 @@
 /** Addresses of the page: `/`, `/c/<id>`, `/auth`, `/admin/<part>`; history API, no reloads. */
 
-export type AdminPart = 'users' | 'connections' | 'settings';
+export type AdminPart = 'users' | 'connections' | 'models' | 'settings';
 
 export type Route =
   | { view: 'new'; temporary: boolean }
@@ -8,7 +8,7 @@ export type Route =
   | { view: 'auth'; redirect: string }
   | { view: 'admin'; part: AdminPart };
 
-const ADMIN_PARTS: readonly AdminPart[] = ['users', 'connections', 'settings'];
+const ADMIN_PARTS: readonly AdminPart[] = ['users', 'connections', 'models', 'settings'];
 
 /** The view for an address; unknown ones are the start, as the server answers them with the page. */
 export function routeOf(address: URL): Route {
