@@ -24,6 +24,7 @@ test("a model is chosen and its answer arrives piece by piece", world.visit(asyn
   await tab.answered(answerOf(12));
   await tab.row("About Rivers").waitFor();
   await tab.shows(tab.id("chat-title"), "About Rivers");
+  await tab.id("follow-ups").waitFor();
   assert.deepEqual(await tab.id("follow-up").allInnerTexts(), FOLLOW_UPS);
   const chat = await api.ok("GET", `/api/v1/chats/${await tab.chatId()}`);
   const stored = Object.values(chat.chat.history.messages).find((message) => message.role === "assistant");
