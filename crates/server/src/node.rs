@@ -164,6 +164,9 @@ impl Node {
     fn introduce(&self, connected: usize) {
         let config = &self.app.config;
         tracing::info!("Antiphon {} listens on http://{}", env!("CARGO_PKG_VERSION"), self.address);
+        if self.address.ip().is_unspecified() {
+            tracing::info!("open http://localhost:{} in a browser", self.address.port());
+        }
         tracing::info!("database: {}", self.app.database.location());
         tracing::info!("data folder: {}", config.server.data_dir.display());
         match config.redis.topology() {
