@@ -40,7 +40,6 @@ export interface Model {
   name: string;
   owned_by?: string;
   connection_type?: string;
-  provider?: string;
   tags?: { name: string }[];
   info?: { meta?: { description?: string | null; hidden?: boolean } };
 }

@@ -34,7 +34,9 @@ class Models {
   }
 
   nameOf(id: string | undefined): string {
-    return this.byId(id)?.name ?? id ?? 'Unknown model';
+    const model = this.byId(id);
+    if (isDemonstration(model)) return `${shortName(model)}, demonstration`;
+    return model?.name ?? id ?? 'Unknown model';
   }
 
   choose(id: string): void {
@@ -70,8 +72,14 @@ class Models {
 
 /** Whether this is the small model that comes with the server, for a first look. */
 export function isDemonstration(model: Model | null): boolean {
-  if (!model) return false;
-  return [model.owned_by, model.connection_type, model.provider].some((word) => word === 'local' || word === 'antiphon-local');
+  // Administrators may call a connection of theirs local too; the server's own model says in its name what it is for.
+  return model?.connection_type === 'local' && /demonstration/i.test(model.name);
+}
+
+/** The name without what stands behind it in brackets, where space is short. */
+export function shortName(model: Model | null): string {
+  const name = model?.name ?? '';
+  return isDemonstration(model) ? name.replace(/\s*\([^)]*\)$/, '') : name;
 }
 
 export const models = new Models();
