@@ -27,7 +27,7 @@ struct Echo {
 
 impl Application for Echo {
     async fn connected(&self, socket: &Socket, auth: Option<&RawValue>) {
-        tracing::info!(sid = socket.sid(), authenticated = auth.is_some(), "connected");
+        tracing::debug!(sid = socket.sid(), authenticated = auth.is_some(), "connected");
         socket.set_authenticated(auth.is_some());
         socket.join("hall").await;
     }
@@ -71,7 +71,7 @@ impl Application for Echo {
     }
 
     async fn disconnected(&self, socket: &Socket, reason: DisconnectReason) {
-        tracing::info!(sid = socket.sid(), %reason, "disconnected");
+        tracing::debug!(sid = socket.sid(), %reason, "disconnected");
     }
 }
 

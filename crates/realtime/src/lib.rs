@@ -19,6 +19,7 @@ mod engine;
 mod error;
 pub mod frame;
 mod heartbeat;
+mod log_budget;
 mod node;
 mod origin;
 mod outbox;

@@ -18,6 +18,7 @@ use crate::config::RealtimeConfig;
 use crate::engine::{Engine, PushOutcome, millis};
 use crate::error::EmitError;
 use crate::frame::Frame;
+use crate::log_budget::LogBudget;
 use crate::origin::RefusedOrigins;
 use crate::packet;
 use crate::reason::DisconnectReason;
@@ -45,6 +46,7 @@ pub(crate) struct Node {
     pub(crate) application: RwLock<Option<Arc<dyn Handlers>>>,
     pub(crate) counters: Counters,
     pub(crate) refused_origins: RefusedOrigins,
+    pub(crate) log_budget: LogBudget,
     pub(crate) draining: AtomicBool,
     /// Notified when the last connection is gone.
     pub(crate) idle: Notify,
@@ -78,6 +80,7 @@ impl Node {
                 application: RwLock::default(),
                 counters: Counters::default(),
                 refused_origins: RefusedOrigins::default(),
+                log_budget: LogBudget::default(),
                 draining: AtomicBool::new(false),
                 idle: Notify::new(),
                 sid_counter: AtomicU32::new(0),

@@ -47,11 +47,9 @@ impl Rooms {
     /// Adds a member who is not in the room yet. The gate, if any, must be opened before the join counts.
     pub(crate) fn add(&self, room: &str, member: Member) -> (Arc<str>, Option<Arc<Gate>>) {
         let mut shard = self.shards.shard(room).write();
-        if let Some((name, entry)) =
-            shard.get_key_value(room).map(|(name, _)| name.clone()).and_then(|name| {
-                let entry = shard.get_mut(room)?;
-                Some((name, entry))
-            })
+        let known = shard.get_key_value(room).map(|(name, _)| name.clone());
+        if let Some(name) = known
+            && let Some(entry) = shard.get_mut(room)
         {
             entry.members.push(member);
             return (name, entry.gate.clone());

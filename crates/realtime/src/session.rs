@@ -273,7 +273,7 @@ impl Session {
     pub(crate) fn close(&mut self, reason: DisconnectReason) {
         if !std::mem::replace(&mut self.closed, true) {
             self.node.counters.count_close(reason);
-            log_end(&self.engine, reason);
+            log_end(&self.node, &self.engine, reason);
         }
         self.detach(reason);
     }
@@ -297,23 +297,30 @@ fn reason_of(error: PacketError) -> DisconnectReason {
     }
 }
 
-fn log_end(engine: &Engine, reason: DisconnectReason) {
+/// Says why a connection ended when somebody should know. Clients can cause such lines, so their number is bounded.
+fn log_end(node: &Node, engine: &Engine, reason: DisconnectReason) {
     let connection = engine.number;
-    match reason {
-        DisconnectReason::SlowConsumer | DisconnectReason::WriteTimeout => tracing::info!(
+    let worth_a_line = !reason.keeps_queued_events()
+        && !matches!(
+            reason,
+            DisconnectReason::ServerDisconnect(_)
+                | DisconnectReason::Shutdown
+                | DisconnectReason::ConnectTimeout
+                | DisconnectReason::OverlappingPoll
+        );
+    if !worth_a_line || !node.log_budget.take(node.now()) {
+        tracing::debug!(connection, %reason, "socket closed");
+    } else if matches!(reason, DisconnectReason::SlowConsumer | DisconnectReason::WriteTimeout) {
+        tracing::info!(
             connection,
             %reason,
             "Closed a socket that does not read what it is sent. It recovers what it missed when it reconnects."
-        ),
-        DisconnectReason::ParseError
-        | DisconnectReason::TooLarge
-        | DisconnectReason::TooManyEvents
-        | DisconnectReason::TooMuchPending
-        | DisconnectReason::AnonymousLimit => tracing::info!(
+        );
+    } else {
+        tracing::info!(
             connection,
             %reason,
             "Closed a socket that broke a rule or a limit. Others are not affected."
-        ),
-        _ => tracing::debug!(connection, %reason, "socket closed"),
+        );
     }
 }

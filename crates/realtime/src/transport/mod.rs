@@ -43,6 +43,10 @@ async fn endpoint(node: Arc<Node>, request: Request) -> Response {
             if let Err(refusal) = check(&node, &request, &query, StatusCode::FORBIDDEN) {
                 return *refusal;
             }
+            if query.sid.is_some() {
+                // The upgrade of a polling session: there is none in this mode.
+                return text(StatusCode::FORBIDDEN, "Invalid session");
+            }
             upgrade::accept(&node, request)
         }
         (TransportMode::WebSocket, Asked::WebSocket, false) => (

@@ -51,9 +51,10 @@ async fn the_trailing_slash_is_optional() {
 }
 
 #[tokio::test]
-async fn other_versions_of_the_protocol_are_refused() {
+async fn other_versions_of_the_protocol_and_upgrades_of_sessions_are_refused() {
     let server = Server::start(RealtimeConfig::default()).await;
     for query in [
+        "EIO=4&transport=websocket&sid=AAAAAAAAAAAAAAAAAAAA",
         "EIO=3&transport=websocket",
         "EIO=5&transport=websocket",
         "EIO=abc&transport=websocket",

@@ -3,7 +3,7 @@
 use antiphon_realtime::{EmitError, RealtimeConfig};
 use serde_json::{Value, json};
 
-use crate::support::{Server, Told};
+use crate::support::{Client, Server, Told};
 
 #[tokio::test]
 async fn events_reach_the_members_of_the_room_and_nobody_else() {
@@ -75,9 +75,14 @@ async fn a_socket_that_is_gone_is_in_no_room_and_its_callback_knows_where_it_was
 }
 
 #[tokio::test]
-async fn sessions_hold_the_applications_data() {
-    let server = Server::start(RealtimeConfig::default()).await;
-    let client = server.connect().await;
+async fn sessions_hold_the_applications_data_and_the_headers_it_asked_for() {
+    let kept: axum::http::HeaderName = "x-forwarded-for".parse().unwrap();
+    let config = RealtimeConfig { kept_headers: vec![kept.clone()], ..RealtimeConfig::default() };
+    let server = Server::start(config).await;
+    let headers = [("x-forwarded-for", "192.0.2.1"), ("x-other", "y")];
+    let mut client = Client::dial(server.address, "EIO=4&transport=websocket", &headers).await.unwrap();
+    client.packet().await;
+    client.join_namespace("40").await;
     let socket = server.realtime.socket(&client.sid).unwrap();
     assert!(socket.session::<String>().is_none());
     socket.set_session(std::sync::Arc::new("user".to_owned()));
@@ -86,6 +91,8 @@ async fn sessions_hold_the_applications_data() {
     socket.clear_session();
     assert!(socket.session::<String>().is_none());
     assert_eq!(socket.remote(), Some("127.0.0.1".parse().unwrap()));
+    assert_eq!(socket.header(&kept), Some("192.0.2.1"));
+    assert_eq!(socket.header(&"x-other".parse().unwrap()), None);
 }
 
 #[tokio::test]
