@@ -1,0 +1,17 @@
+//! A whole node over HTTP: every test starts its own on a free port, on SQLite, and on PostgreSQL when
+//! `ANTIPHON_TEST_POSTGRES` names a superuser's address (see `scripts/with-postgres`).
+
+#![cfg(test)]
+
+mod support;
+
+mod access;
+mod accounts;
+mod api_keys;
+mod configuration;
+mod health;
+mod person;
+mod sessions;
+mod sign_in;
+mod sign_up;
+mod sockets;

@@ -1,0 +1,28 @@
+//! Nodes and clients for the tests.
+//!
+//! [`on_both!`] makes async functions that take a [`Place`] tests on both databases; [`Place::start`] starts a node
+//! there; [`NodeUnderTest::client`] and the helpers on it talk to the node.
+
+pub(crate) mod chat;
+mod client;
+mod node;
+mod place;
+pub(crate) mod process;
+pub(crate) mod provider;
+pub(crate) mod script;
+mod site;
+mod socket;
+
+pub(crate) use client::{Account, Answer, Client};
+pub(crate) use node::NodeUnderTest;
+pub(crate) use place::{Place, on_both, with_postgres, with_sqlite};
+pub(crate) use site::{PASSWORD, Site};
+pub(crate) use socket::{Heard, Socket};
+
+/// The claims of a token, unverified.
+pub(crate) fn claims(token: &str) -> serde_json::Value {
+    use base64::Engine as _;
+    let payload = token.split('.').nth(1).expect("a token has three parts");
+    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("base64");
+    serde_json::from_slice(&bytes).expect("JSON")
+}
