@@ -14,6 +14,13 @@ pub(crate) fn milliseconds() -> i64 {
         .map_or(0, |elapsed| i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX))
 }
 
+/// Now, in Unix nanoseconds.
+pub(crate) fn nanoseconds() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| i64::try_from(elapsed.as_nanos()).unwrap_or(i64::MAX))
+}
+
 /// A new id: UUID text.
 pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v4().to_string()

@@ -11,8 +11,8 @@ use sqlx::{
 use tokio::sync::Mutex;
 
 use crate::{
-    AccessGrants, ApiKeys, Chats, Credentials, DatabaseOptions, Documents, Messages, ModelRecords, Result,
-    RevokedTokens, Settings, StorageError, Tags, Users,
+    AccessGrants, ApiKeys, ChannelMessages, Channels, Chats, Credentials, DatabaseOptions, Documents,
+    Messages, ModelRecords, Result, RevokedTokens, Settings, StorageError, Tags, Users,
     migrate::{self, MigrationReport},
     options::Target,
     sql::{Backend, Connection, Dialect, Row, Statement, Transaction, bounded},
@@ -163,6 +163,16 @@ impl Database {
     /// Chats as the documents that clients know.
     pub fn documents(&self) -> Documents {
         Documents::new(self.clone())
+    }
+
+    /// Channels and their members.
+    pub fn channels(&self) -> Channels {
+        Channels::new(self.clone())
+    }
+
+    /// Messages of channels.
+    pub fn channel_messages(&self) -> ChannelMessages {
+        ChannelMessages::new(self.clone())
     }
 
     /// Records of models.

@@ -40,6 +40,12 @@ pub enum StorageError {
         /// The parent that was named.
         id: String,
     },
+    /// No channel has this id.
+    #[error("There is no such channel.")]
+    ChannelNotFound,
+    /// No message of the channel has this id.
+    #[error("There is no such message in this channel.")]
+    ChannelMessageNotFound,
     /// No model record has this id.
     #[error("There is no such model record.")]
     ModelNotFound,
@@ -165,9 +171,12 @@ impl StorageError {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::UserNotFound | Self::ChatNotFound | Self::MessageNotFound | Self::ModelNotFound => {
-                ErrorKind::NotFound
-            }
+            Self::UserNotFound
+            | Self::ChatNotFound
+            | Self::MessageNotFound
+            | Self::ChannelNotFound
+            | Self::ChannelMessageNotFound
+            | Self::ModelNotFound => ErrorKind::NotFound,
             Self::ForeignChat => ErrorKind::Forbidden,
             Self::EmailTaken | Self::LastAdmin | Self::ChatExists | Self::ModelExists => ErrorKind::Conflict,
             Self::UnknownParent { .. } | Self::Malformed { .. } => ErrorKind::Invalid,

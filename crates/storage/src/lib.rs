@@ -5,11 +5,12 @@
 //! the handle. Messages are rows: appending to or finishing a reply costs the size of that message, never of
 //! its chat; the chat document that clients know is built from the rows by [`Documents`].
 //!
-//! Ids are UUID text unless said otherwise, times are Unix seconds. JSON columns are `TEXT` on both databases.
+//! Ids are UUID text unless said otherwise, times are Unix seconds (of channels nanoseconds). JSON columns are `TEXT` on both databases.
 //! Functions that take a chat id and no user id check no ownership; [`Chats::owned`] does.
 
 mod access_grants;
 mod api_keys;
+mod channels;
 mod chats;
 mod clock;
 mod credentials;
@@ -29,6 +30,13 @@ mod users;
 
 pub use access_grants::{AccessGrants, Grant, NewGrant, Permission, Principal, ResourceType};
 pub use api_keys::{ApiKey, ApiKeyOwner, ApiKeys};
+pub use channels::{
+    Author, Channel, ChannelAccess, ChannelItem, ChannelKind, ChannelMessage, ChannelMessageDetails,
+    ChannelMessageUpdate, ChannelMessages, ChannelPerson, ChannelView, ChannelViewer, Channels,
+    MAX_CHANNEL_MESSAGE_BYTES, MAX_MEMBERS, MAX_REACTION_BYTES, MAX_REACTIONS_PER_USER, Membership,
+    MessageData, NewChannel, NewChannelMessage, PersonOrder, PersonQuery, QuotedMessage, Reaction,
+    ReactionUser, ReadMark, ThreadQuery,
+};
 pub use chats::{
     ArchivedQuery, CHATS_PER_PAGE, Chat, ChatItem, ChatOrder, ChatQuery, Chats, NewChat, StartReply,
     StartedReply, Tag, Tags,

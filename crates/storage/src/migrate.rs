@@ -78,6 +78,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         kind: Kind::Expand,
         sql: include_str!("../migrations/0003_models.sql"),
     },
+    Migration {
+        version: 4,
+        name: "0004_channels",
+        kind: Kind::Expand,
+        sql: include_str!("../migrations/0004_channels.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \

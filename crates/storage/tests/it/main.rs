@@ -6,6 +6,7 @@
 
 mod access;
 mod accounts;
+mod channels;
 mod chats;
 mod concurrency;
 mod documents;
