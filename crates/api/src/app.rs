@@ -5,6 +5,7 @@ use crate::connections::Connections;
 use crate::frontend::Frontend;
 use crate::models::ModelDirectory;
 use crate::onboarding::Onboarding;
+use crate::read_marks::ReadMarks;
 use crate::settings::SettingsStore;
 use crate::user_locks::UserLocks;
 use antiphon_auth::cookie::CookieOptions;
@@ -27,6 +28,7 @@ struct Inner {
     parts: Parts,
     onboarding: Onboarding,
     user_locks: UserLocks,
+    read_marks: Arc<ReadMarks>,
 }
 
 /// The parts themselves, put together by the server.
@@ -72,7 +74,13 @@ pub struct Parts {
 impl App {
     /// An application of these parts.
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(Inner { parts, onboarding: Onboarding::default(), user_locks: UserLocks::default() }))
+        let read_marks = ReadMarks::new(parts.database.clone());
+        Self(Arc::new(Inner {
+            parts,
+            onboarding: Onboarding::default(),
+            user_locks: UserLocks::default(),
+            read_marks,
+        }))
     }
 
     /// The settings as they are now.
@@ -88,6 +96,11 @@ impl App {
     /// One change at a time to what an account keeps.
     pub(crate) fn user_locks(&self) -> &UserLocks {
         &self.0.user_locks
+    }
+
+    /// How far people have read in channels.
+    pub(crate) fn read_marks(&self) -> &Arc<ReadMarks> {
+        &self.0.read_marks
     }
 
     /// Says whether the node takes requests, for `/ready`.

@@ -13,6 +13,7 @@ mod http;
 mod models;
 mod onboarding;
 mod profile;
+mod read_marks;
 pub mod routes;
 mod settings;
 mod user_locks;

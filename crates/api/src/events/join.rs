@@ -1,6 +1,6 @@
 //! Who a socket is: from the token of its connect packet, or of `user-join` later.
 
-use super::{answer, current, first, identify};
+use super::{answer, channel, current, first, identify};
 use crate::App;
 use antiphon_auth::Session;
 use antiphon_generation::audience::user_room;
@@ -45,8 +45,18 @@ pub(super) async fn user_join(app: &App, socket: &Socket, arguments: &RawValue, 
         return;
     };
     adopt(app, socket, &session).await;
+    channel::join_all(app, socket, &session).await;
     if let Some(ack) = ack {
         answer(ack, &json!({ "id": session.identity.id, "name": session.identity.name }));
+    }
+}
+
+/// `join-channels {auth: {token}}`: there are channels which were not there at `user-join`. The token that the socket
+/// was opened with counts, whatever comes with the event.
+pub(super) async fn join_channels(app: &App, socket: &Socket, session: &Session, ack: Option<Ack>) {
+    channel::join_all(app, socket, session).await;
+    if let Some(ack) = ack {
+        ack.send_empty();
     }
 }
 
@@ -56,6 +66,9 @@ pub(super) async fn disconnected(app: &App, socket: &Socket) {
         for chat_id in &left.chat_ids {
             super::chat::tell_presence(app, chat_id).await;
         }
+    }
+    if let Some(session) = socket.session::<Session>() {
+        app.read_marks().leave(session.user_id()).await;
     }
 }
 

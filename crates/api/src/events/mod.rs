@@ -2,6 +2,7 @@
 //!
 //! Every event is checked for its room, whatever the client claims. A socket without identity may only join.
 
+pub(crate) mod channel;
 mod chat;
 mod heartbeat;
 mod join;
@@ -57,6 +58,8 @@ impl Application for Events {
         match name {
             "heartbeat" => heartbeat::heartbeat(&self.app, socket, &session).await,
             "usage" => usage::usage(&self.app, socket, arguments).await,
+            "join-channels" => join::join_channels(&self.app, socket, &session, ack).await,
+            "events:channel" => channel::event(&self.app, socket, &session, arguments, ack).await,
             "events:chat" => chat::event(&self.app, socket, &session, arguments, ack).await,
             _ => tracing::debug!(name, "an unknown socket event was ignored"),
         }

@@ -1,6 +1,6 @@
 //! The status that somebody shows, while it lasts.
 
-use antiphon_storage::User;
+use antiphon_storage::{ChannelPerson, User};
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,18 +18,27 @@ pub(crate) struct Status {
 impl Status {
     /// The status of an account; empty once it is over.
     pub(crate) fn of(user: &User) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self::at(user, i64::try_from(now).unwrap_or(i64::MAX))
-    }
-
-    fn at(user: &User, now: i64) -> Self {
-        if user.status_expires_at.is_some_and(|end| end <= now) {
-            return Self::default();
-        }
         Self {
             emoji: user.status_emoji.clone(),
             message: user.status_message.clone(),
             expires_at: user.status_expires_at,
         }
+        .while_it_lasts()
+    }
+
+    /// The status of somebody in a channel; empty once it is over.
+    pub(crate) fn of_person(person: &ChannelPerson) -> Self {
+        Self {
+            emoji: person.status_emoji.clone(),
+            message: person.status_message.clone(),
+            expires_at: person.status_expires_at,
+        }
+        .while_it_lasts()
+    }
+
+    fn while_it_lasts(self) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        if self.expires_at.is_some_and(|end| end <= now) { Self::default() } else { self }
     }
 }

@@ -1,6 +1,7 @@
 //! Every route, by resource.
 
 mod auths;
+mod channels;
 mod chats;
 mod completions;
 mod config;
@@ -21,6 +22,7 @@ use crate::http::Route;
 pub fn table() -> Vec<Route> {
     [
         auths::routes(),
+        channels::routes(),
         chats::routes(),
         completions::routes(),
         config::routes(),

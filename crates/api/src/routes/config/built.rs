@@ -3,7 +3,7 @@
 //! A page offers what its configuration says is on. A part that an operator switched on but that the release does
 //! not have is therefore told as off; its setting is kept for the release that brings it.
 
-pub(super) const CHANNELS: bool = false;
+pub(super) const CHANNELS: bool = true;
 pub(super) const NOTES: bool = false;
 pub(super) const FOLDERS: bool = false;
 pub(super) const MEMORIES: bool = false;
