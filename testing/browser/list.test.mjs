@@ -120,6 +120,37 @@ test("a chat is deleted only when asked twice", world.visit(async (visit) => {
   await tab.id("chat-missing").waitFor();
 }));
 
+test("a title that arrives while the list is being read is not lost", world.visit(async (visit) => {
+  const { tab } = await visit.fresh();
+  await tab.ask("Late [[tokens=9 hold=4 late-title]]");
+  const reply = await world.provider.held("Late");
+  await tab.row("New Chat").getByTestId("active-dot").waitFor();
+  // From now on an answer with the list is held back until the title is there.
+  let open;
+  const gate = new Promise((resolve) => (open = resolve));
+  let held = 0;
+  await tab.page.route(/\/api\/v1\/chats\/\?page=1/, async (route) => {
+    const response = await route.fetch();
+    held += 1;
+    await gate;
+    await route.fulfill({ response });
+  });
+  reply.release();
+  await tab.answered(answerOf(9));
+  await until(() => held > 0, { what: "the list from before the title" });
+  const title = await world.provider.held("Late");
+  title.release();
+  await tab.shows(tab.id("chat-title"), "About Late");
+  await tab.id("follow-ups").waitFor();
+  const arrived = tab.page.waitForEvent("requestfinished", (made) => made.url().includes("/api/v1/chats/?page=1"));
+  open();
+  await arrived;
+  // Once that old list is on the page.
+  await tab.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  await tab.row("About Late").waitFor();
+  await tab.row("About Late").getByTestId("active-dot").waitFor({ state: "detached" });
+}));
+
 test("a long list loads as its end comes near", world.visit(async (visit) => {
   const session = await world.user();
   const api = new Api(world.server.url, session.token);

@@ -17,6 +17,7 @@
  * | `usage` | tells the token counts although nobody asked |
  * | `hang` | takes the request and says nothing |
  * | `title=NAME` | the chat's title is `provider.texts.get(NAME)` |
+ * | `late-title` | the title comes when `request.release()` is called on its errand |
  *
  * Without `title`, a chat about `Rivers [[…]]` is called `About Rivers`.
  */
@@ -164,9 +165,10 @@ export class Provider {
     });
   }
 
-  /** That request, once it stands still at its `hold=`. */
+  /** The newest request or errand about it that stands still. */
   async held(part) {
-    return await until(() => this.requests.findLast((request) => request.question.includes(part) && request.holding), {
+    const waits = (request) => request.question.includes(part) && request.holding;
+    return await until(() => this.requests.findLast(waits) ?? this.errands.findLast(waits), {
       what: `a request with “${part}” that is held at the provider`,
     });
   }
@@ -194,6 +196,8 @@ export class Provider {
     const errand = this.#errand(asked.question);
     if (errand !== null) {
       this.errands.push(asked);
+      const late = asked.question.includes('{"title"') && "late-title" in directives(asked.question);
+      if (late) await asked.hold();
       return await this.#say(asked, { pieces: [errand] });
     }
     this.requests.push(asked);
