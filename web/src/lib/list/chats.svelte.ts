@@ -155,6 +155,8 @@ class Chats {
   }
 
   #change(id: string, change: (row: ChatItem) => ChatItem): void {
+    // The list that is being read may be older than this; then it is read once more.
+    if (this.#reading) this.#again = true;
     const apply = (rows: ChatItem[]) => rows.map((row) => (row.id === id ? change(row) : row));
     this.rows = apply(this.rows);
     this.pinned = apply(this.pinned);
