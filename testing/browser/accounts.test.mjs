@@ -68,7 +68,7 @@ test("signing in leads to where the reader wanted to be", world.visit(async (vis
 }));
 
 test("signing out ends the token for good", world.visit(async (visit) => {
-  const { session, api, tab } = await visit.fresh({ expects: signedOut });
+  const { session, api, tab } = await visit.fresh();
   await signOut(tab);
   assert.equal((await api.get("/api/v1/auths/")).status, 401);
   await tab.page.reload();
@@ -95,7 +95,7 @@ test("signing out ends the other tabs of the token, wherever they are", world.vi
 test("signing out does not end another sign-in of the same person", world.visit(async (visit) => {
   const session = await world.user();
   const other = await signIn(world.server.url, session);
-  const first = await visit.tab(session, { expects: signedOut });
+  const first = await visit.tab(session);
   const reader = await visit.reader({ session: other });
   const second = await reader.open("/");
   let closed = 0;
