@@ -157,6 +157,9 @@ export interface ProviderState {
   name: string;
   url: string;
   ok: boolean;
+  state?: 'working' | 'failing' | 'unknown' | 'off';
+  /** An older list is offered because the last one failed. */
+  stale?: boolean;
   models: number | unknown[] | null;
   error: string | null;
   hint: string | null;

@@ -143,7 +143,7 @@ class Connection {
   #onDisconnect(socket: Socket, reason: string): void {
     clearInterval(this.#heartbeat);
     this.#lost();
-    if (reason !== 'io server disconnect') return;
+    if (reason !== 'io server disconnect' || session.leaving) return;
     // The server ended it on purpose: the session may be over. If it is not, connect again.
     void session.check().finally(() => {
       if (this.#socket === socket && session.status === 'ready') socket.connect();

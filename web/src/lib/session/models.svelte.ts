@@ -50,7 +50,6 @@ class Models {
   }
 
   async load(refresh = false): Promise<void> {
-    const providers = session.isAdmin ? listProviders().catch(() => [] as ProviderState[]) : null;
     try {
       const found = (await listModels(refresh)).data ?? [];
       this.all = found.filter((model) => model.info?.meta?.hidden !== true);
@@ -60,7 +59,8 @@ class Models {
       this.failure = causeOf(error);
       if (this.all.length === 0) this.phase = 'failed';
     }
-    if (providers) this.providers = await providers;
+    // After the models: asking for them is what shows how the providers fare.
+    if (session.isAdmin) this.providers = await listProviders().catch(() => [] as ProviderState[]);
   }
 
   forget(): void {

@@ -1,7 +1,7 @@
 /** Who uses the page, and what the server says about itself. */
 
 import * as api from '../api/auth';
-import { CallError, setToken, whenUnauthorised } from '../api/http';
+import { CallError, currentToken, setToken, whenUnauthorised } from '../api/http';
 import type { Config, Session as Account, Settings } from '../api/shapes';
 import { readLocal, writeLocal } from '../ui/storage';
 
@@ -27,6 +27,9 @@ class Session {
   settings = $state.raw<Settings>({});
   /** Said once on the sign-in page after a session ended by itself. */
   notice = $state('');
+
+  /** While signing out; the server ends the socket then, which is no news. */
+  leaving = false;
 
   #expiry: ReturnType<typeof setTimeout> | undefined;
   #checking = false;
@@ -93,7 +96,9 @@ class Session {
 
   async signOut(): Promise<void> {
     // The server learns of it if it can; the token is dropped here in any case.
+    this.leaving = true;
     await api.signOut().catch(() => undefined);
+    this.leaving = false;
     this.#drop('');
     await this.#readConfig();
   }
@@ -102,22 +107,23 @@ class Session {
   async check(): Promise<void> {
     if (this.#checking || this.status === 'signed-out' || this.status === 'booting') return;
     this.#checking = true;
+    const token = currentToken();
     try {
       const account = await api.readSession();
+      if (currentToken() !== token) return;
       const changed = account.role !== this.user?.role;
       await this.#enter(account);
       if (changed) await this.#readConfig();
     } catch (error) {
-      if (error instanceof CallError && error.status === 401) {
-        // A new role ends all sessions, also of somebody who waited for it.
-        this.#drop(
-          this.status === 'pending'
-            ? 'Your account has changed. Sign in to go on.'
-            : 'Your session has ended. Sign in again to go on.',
-        );
-        await api.signOut().catch(() => undefined);
-        await this.#readConfig();
-      }
+      // The answer may be about a session that has been given up or replaced meanwhile.
+      if (currentToken() !== token || !(error instanceof CallError) || error.status !== 401) return;
+      // A new role ends all sessions, also of somebody who waited for it.
+      this.#drop(
+        this.status === 'pending'
+          ? 'Your account has changed. Sign in to go on.'
+          : 'Your session has ended. Sign in again to go on.',
+      );
+      await this.#readConfig();
     } finally {
       this.#checking = false;
     }
