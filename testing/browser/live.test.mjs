@@ -84,6 +84,7 @@ test("while the server is away the page says so, and heals by itself", world.vis
   await tab.id("offline-bar").waitFor();
   await tab.shows(tab.id("offline-bar"), /No connection to the server since \d/);
   await tab.answered(answerOf(9));
+  await tab.screenshot("desk-day-offline");
   await tab.id("composer").fill("Written meanwhile [[tokens=4]]");
   assert.equal(await tab.id("send").isDisabled(), true);
   await world.server.start();
@@ -103,12 +104,16 @@ test("an answer that the server's death cut off is shown as interrupted and can 
   await tab.id("offline-bar").waitFor();
   await world.server.start();
   await tab.id("offline-bar").waitFor({ state: "detached", timeout: BACK_LIMIT });
-  await tab.id("answer-interrupted").or(tab.id("answer-stopped")).or(tab.id("answer-error")).first().waitFor();
+  await tab.id("continue").waitFor();
+  await tab.screenshot("desk-day-interrupted");
   assert.equal(await tab.id("stop").count(), 0);
+  assert.notEqual(await tab.lastAnswer.getAttribute("data-state"), "done", "it does not look finished");
   const text = (await tab.answerText()).split("\n")[0];
   assert(answerOf(400).startsWith(text) && text.includes("word40"), `the text so far is kept, not “${text}”`);
-  await tab.ask("Say on [[tokens=3]]");
-  await tab.answered(answerOf(3));
+  await tab.id("continue").click();
+  await tab.answered(answerOf(12));
+  const { messages } = (await world.provider.asked("Continue")).body;
+  assert.equal(messages[1].content.split("\n")[0], text, "the model sees what it had said");
 }));
 
 test("a stop of the server lets the page come back to a finished answer", world.visit(async (visit) => {

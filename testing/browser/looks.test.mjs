@@ -144,6 +144,14 @@ for (const [width, size] of Object.entries(WIDTHS)) {
         await until(() => tab.id("sidebar").evaluate((node) => node.getBoundingClientRect().left === 0), { what: "the drawer" });
         await inspect(tab, `${look}-drawer`);
       }
+      await tab.id("search").fill("sea");
+      await tab.id("search-result").first().waitFor();
+      await inspect(tab, `${look}-search`);
+      await tab.id("search").fill("");
+      await tab.choose("How a river finds its way", "menu-delete");
+      await tab.id("confirm-delete").waitFor();
+      await inspect(tab, `${look}-delete`);
+      await tab.id("keep-chat").click();
       await tab.id("account-menu").click();
       await tab.id("open-settings").click();
       await tab.id("settings").waitFor();
@@ -156,6 +164,9 @@ for (const [width, size] of Object.entries(WIDTHS)) {
       await admin.id("openai-form").waitFor();
       await admin.id("provider").first().waitFor();
       await inspect(admin, `${look}-connections`);
+      await admin.page.goto(`${world.server.url}/admin/models`);
+      await admin.id("model-row").first().waitFor();
+      await inspect(admin, `${look}-admin-models`);
       await admin.page.goto(`${world.server.url}/admin/settings`);
       await admin.id("admin-settings-form").waitFor();
       await inspect(admin, `${look}-admin-settings`);

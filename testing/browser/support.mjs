@@ -223,6 +223,8 @@ export class Tab {
 
   async ask(question) {
     await this.id("composer").fill(question);
+    // Until the models are there, nothing is sent.
+    await this.page.locator('[data-testid="send"]:enabled').waitFor();
     await this.id("composer").press("Enter");
     await this.question(question).waitFor();
   }
