@@ -8,6 +8,7 @@ mod support;
 mod access;
 mod accounts;
 mod api_keys;
+mod channels;
 mod configuration;
 mod health;
 mod person;

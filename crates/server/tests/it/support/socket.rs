@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 type Wire = WebSocketStream<TcpStream>;
 type Out = Arc<tokio::sync::Mutex<SplitSink<Wire, Message>>>;
 
-/// One event `events` as it was heard.
+/// One event `events` or `events:channel` as it was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Heard {
     pub(crate) chat_id: String,
@@ -215,7 +215,7 @@ async fn read(mut incoming: SplitStream<Wire>, inbox: Arc<Inbox>, out: Out) {
             let _ = out.lock().await.send(Message::text("3")).await;
         } else if let Some(arguments) = text.strip_prefix("42") {
             let arguments: Value = serde_json::from_str(arguments).expect("an event");
-            if arguments[0] == "events" {
+            if arguments[0] == "events" || arguments[0] == "events:channel" {
                 inbox.heard.lock().unwrap().push(Heard::new(arguments[1].clone()));
             }
         } else if let Some(ack) = text.strip_prefix("43") {
