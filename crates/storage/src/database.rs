@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     AccessGrants, ApiKeys, ChannelMessages, Channels, Chats, Credentials, DatabaseOptions, Documents,
-    Messages, ModelRecords, Result, RevokedTokens, Settings, StorageError, Tags, Users,
+    Feedbacks, Messages, ModelRecords, Result, RevokedTokens, Settings, StorageError, Tags, Users,
     migrate::{self, MigrationReport},
     options::Target,
     sql::{Backend, Connection, Dialect, Row, Statement, Transaction, bounded},
@@ -173,6 +173,11 @@ impl Database {
     /// Messages of channels.
     pub fn channel_messages(&self) -> ChannelMessages {
         ChannelMessages::new(self.clone())
+    }
+
+    /// Judgements of answers.
+    pub fn feedback(&self) -> Feedbacks {
+        Feedbacks::new(self.clone())
     }
 
     /// Records of models.

@@ -52,6 +52,9 @@ pub enum StorageError {
     /// A model record with this id exists already.
     #[error("A model record with this id exists already.")]
     ModelExists,
+    /// No judgement of this account has this id.
+    #[error("There is no such feedback.")]
+    FeedbackNotFound,
     /// A chat document, message or value does not have the expected shape.
     #[error("The document is malformed at {path}: {reason}")]
     Malformed {
@@ -176,6 +179,7 @@ impl StorageError {
             | Self::MessageNotFound
             | Self::ChannelNotFound
             | Self::ChannelMessageNotFound
+            | Self::FeedbackNotFound
             | Self::ModelNotFound => ErrorKind::NotFound,
             Self::ForeignChat => ErrorKind::Forbidden,
             Self::EmailTaken | Self::LastAdmin | Self::ChatExists | Self::ModelExists => ErrorKind::Conflict,

@@ -18,6 +18,7 @@ mod database;
 mod digest;
 mod documents;
 mod error;
+mod feedback;
 mod messages;
 mod migrate;
 mod model_records;
@@ -45,6 +46,7 @@ pub use credentials::{Credential, Credentials, SessionState};
 pub use database::Database;
 pub use documents::{ChatDocument, ChatImport, Documents, MAX_DOCUMENT_BYTES, NewDocument};
 pub use error::{ErrorKind, Result, StorageError};
+pub use feedback::{Feedback, Feedbacks, MAX_SNAPSHOT_BYTES, NewFeedback};
 pub use messages::{
     FinishMessage, MAX_BRANCH_LENGTH, MAX_MESSAGE_BYTES, MAX_MESSAGES_PER_CHAT, Message, MessageUpdate,
     Messages, NewMessage, UnfinishedMessage,

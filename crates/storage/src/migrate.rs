@@ -84,6 +84,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         kind: Kind::Expand,
         sql: include_str!("../migrations/0004_channels.sql"),
     },
+    Migration {
+        version: 5,
+        name: "0005_feedback",
+        kind: Kind::Expand,
+        sql: include_str!("../migrations/0005_feedback.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \

@@ -11,6 +11,7 @@ mod chats;
 mod concurrency;
 mod documents;
 mod failures;
+mod feedback;
 mod messages;
 mod migrations;
 mod replies;
