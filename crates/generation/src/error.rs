@@ -16,6 +16,9 @@ pub enum GenerationError {
     /// The posted question lacks something or is not of its form.
     #[error("{0}")]
     Question(&'static str),
+    /// The answer is being written already.
+    #[error("this answer is still being written; wait for its end or stop it first")]
+    AlreadyWriting,
     /// The node is stopping.
     #[error("the server is stopping; try again in a moment")]
     ShuttingDown,

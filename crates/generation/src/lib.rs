@@ -13,6 +13,7 @@ mod reply;
 mod request;
 mod service;
 mod store;
+mod writing;
 
 pub use error::GenerationError;
 pub use live::Live;

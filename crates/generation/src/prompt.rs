@@ -87,12 +87,16 @@ fn pictures(files: Option<&Value>) -> Vec<Value> {
 
 /// The body of the provider request, without the model, which the provider layer sets.
 ///
-/// `form` is what the client posted; `params.system` with its `{{VARIABLES}}` filled in becomes the first turn.
-pub fn body(form: &Map<String, Value>, turns: Vec<Turn>) -> Map<String, Value> {
+/// `form` is what the client posted; `defaults` are the parameters of the model's record, which those of the form
+/// replace. `params.system` with its `{{VARIABLES}}` filled in becomes the first turn.
+pub fn body(
+    form: &Map<String, Value>,
+    defaults: &Map<String, Value>,
+    turns: Vec<Turn>,
+) -> Map<String, Value> {
     let params = form.get("params").and_then(Value::as_object);
     let mut messages = Vec::with_capacity(turns.len() + 1);
-    let system = params.and_then(|params| params.get("system")).and_then(Value::as_str).unwrap_or_default();
-    if !system.trim().is_empty() {
+    if let Some(system) = params.and_then(system).or_else(|| system(defaults)) {
         let text = fill_in(system, form.get("variables").and_then(Value::as_object));
         messages.push(json!({ "role": "system", "content": text }));
     }
@@ -107,19 +111,31 @@ pub fn body(form: &Map<String, Value>, turns: Vec<Turn>) -> Map<String, Value> {
         }
     }
     for name in PASSED_PARAMETERS {
-        let value = form.get(name).or_else(|| params?.get(name));
-        if let Some(value) = value.filter(|value| !value.is_null()) {
+        if let Some(value) = form.get(name).filter(|value| !value.is_null()) {
             body.insert(name.into(), value.clone());
         }
     }
-    if let Some(custom) = params.and_then(|params| params.get("custom_params")).and_then(Value::as_object) {
-        for (name, value) in
-            custom.iter().filter(|(name, _)| !matches!(name.as_str(), "model" | "messages" | "stream"))
-        {
+    for params in params.into_iter().chain([defaults]) {
+        add_parameters(&mut body, params);
+    }
+    body
+}
+
+/// Adds the parameters of a chat or of a model's record that providers understand, where the body has none yet.
+pub fn add_parameters(body: &mut Map<String, Value>, params: &Map<String, Value>) {
+    let custom = params.get("custom_params").and_then(Value::as_object).into_iter().flatten();
+    let custom = custom.filter(|(name, _)| !matches!(name.as_str(), "model" | "messages" | "stream"));
+    let known = PASSED_PARAMETERS.iter().filter_map(|name| params.get_key_value(*name));
+    for (name, value) in custom.chain(known.filter(|(_, value)| !value.is_null())) {
+        if !body.contains_key(name) {
             body.insert(name.clone(), value.clone());
         }
     }
-    body
+}
+
+/// The system prompt in the parameters of a chat or of a model's record, if there is one.
+pub fn system(params: &Map<String, Value>) -> Option<&str> {
+    params.get("system").and_then(Value::as_str).filter(|system| !system.trim().is_empty())
 }
 
 /// Replaces `{{NAME}}` by its value where one is given; unknown names stay as they are.
@@ -159,7 +175,7 @@ mod tests {
             "params": { "system": "Hi {{USER_NAME}}, {{UNKNOWN}}", "temperature": 0.5, "seed": null },
             "variables": { "{{USER_NAME}}": "{{USER_NAME}}" },
         }));
-        let body = body(&form, vec![user("q")]);
+        let body = body(&form, &Map::new(), vec![user("q")]);
         assert_eq!(body["messages"][0]["content"], "Hi {{USER_NAME}}, {{UNKNOWN}}");
         assert_eq!(body["messages"][1]["content"], "q");
         assert_eq!(body["temperature"], 0.5);
@@ -169,9 +185,27 @@ mod tests {
     #[test]
     fn custom_parameters_cannot_replace_the_conversation() {
         let form = form(&json!({ "params": { "custom_params": { "messages": [], "top_a": 1 } } }));
-        let body = body(&form, vec![user("q")]);
+        let body = body(&form, &Map::new(), vec![user("q")]);
         assert_eq!(body["messages"].as_array().unwrap().len(), 1);
         assert_eq!(body["top_a"], 1);
+    }
+
+    #[test]
+    fn what_a_record_says_counts_where_the_form_says_nothing() {
+        let defaults = form(&json!({
+            "system": "brief", "temperature": 0.1, "seed": 1, "custom_params": { "top_a": 1, "stream": false },
+            "function_calling": "native",
+        }));
+        let chat =
+            form(&json!({ "top_p": 0.5, "params": { "seed": null, "temperature": 0, "system": " " } }));
+        let body = body(&chat, &defaults, vec![user("q")]);
+        assert_eq!(body["messages"][0], json!({ "role": "system", "content": "brief" }));
+        assert_eq!(
+            (&body["temperature"], &body["seed"], &body["top_p"]),
+            (&json!(0), &json!(1), &json!(0.5))
+        );
+        assert_eq!((&body["top_a"], &body["stream"]), (&json!(1), &json!(true)));
+        assert!(!body.contains_key("function_calling"));
     }
 
     #[test]

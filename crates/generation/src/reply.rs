@@ -48,8 +48,8 @@ pub(crate) struct Reply {
 pub(crate) enum Ending {
     /// The provider said all it had to say.
     Completed {
-        /// The chunk with the finish reason, as it came.
-        last: Option<Chunk>,
+        /// The chunk with the finish reason, as it came, but without text, which is told as a delta.
+        last: Option<Box<RawValue>>,
         /// Token counts, as they came.
         usage: Option<Value>,
     },
@@ -114,7 +114,7 @@ struct Run<'a> {
     held_since: Option<Instant>,
     saved_at: Instant,
     unsaved: bool,
-    last: Option<Chunk>,
+    last: Option<Box<RawValue>>,
     usage: Option<Value>,
 }
 
@@ -231,7 +231,7 @@ impl<'a> Run<'a> {
             self.usage = serde_json::from_str(usage).ok().filter(|usage: &Value| !usage.is_null());
         }
         if delta.finish_reason.is_some() {
-            self.last = Some(chunk);
+            self.last = without_text(&chunk, said);
         } else if !said && self.output.is_empty() {
             // The chunk that only names the role: clients take it as the sign that the model has begun.
             self.forward_raw(&chunk).await;
@@ -333,7 +333,10 @@ impl<'a> Run<'a> {
     fn take_whole(&mut self, completion: &Value) -> Ending {
         let message = &completion["choices"][0]["message"];
         let reasoning = message["reasoning_content"].as_str().or_else(|| message["reasoning"].as_str());
-        let mut grown = self.output.push_reasoning(reasoning.unwrap_or_default());
+        let mut grown = Ok(());
+        if let Some(text) = reasoning.filter(|text| !text.is_empty()) {
+            grown = self.output.push_reasoning(text);
+        }
         if let Some(text) = message["content"].as_str().filter(|text| !text.is_empty()) {
             grown = grown.and_then(|()| self.output.push_text(text));
         }
@@ -359,6 +362,21 @@ impl<'a> Run<'a> {
             let _ = log.finish().await;
         }
     }
+}
+
+/// The JSON of a chunk; the deltas in it are emptied where `said` tells that they hold something.
+///
+/// Clients add what a chunk brings to what they have, and the deltas were told before.
+fn without_text(chunk: &Chunk, said: bool) -> Option<Box<RawValue>> {
+    if !said {
+        return serde_json::from_slice(chunk.raw()).ok();
+    }
+    let mut value: Value = serde_json::from_slice(chunk.raw()).ok()?;
+    for choice in value["choices"].as_array_mut()?.iter_mut().filter_map(Value::as_object_mut) {
+        choice.remove("message");
+        choice.insert("delta".into(), Value::Object(Map::new()));
+    }
+    serde_json::value::to_raw_value(&value).ok()
 }
 
 /// A piece of a tool call, as providers stream it.

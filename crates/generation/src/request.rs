@@ -43,10 +43,14 @@ pub enum Place {
 pub struct Answer {
     /// Id of the assistant message.
     pub message_id: String,
-    /// Model that answers.
+    /// Model that answers, as people chose it and as the message names it.
     pub model: String,
+    /// The same model at the providers.
+    pub provider_model: String,
     /// Column of the answer where several models answer side by side.
     pub model_index: i64,
+    /// Parameters of the model's record, under those of the form.
+    pub defaults: Map<String, Value>,
 }
 
 /// What to ask the model after the answer.

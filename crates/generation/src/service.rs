@@ -7,11 +7,12 @@ use crate::live::Live;
 use crate::prompt;
 use crate::reply::{Ending, Outcome, Reply};
 use crate::request::{Answer, Background, Place, ReplyRequest, Started};
+use crate::writing::{Writer, Writing};
 use antiphon_provider::{Providers, RequestContext, Requester, TextRequest};
 use antiphon_realtime::Realtime;
 use antiphon_state::reply_log::ReplyKey;
 use antiphon_state::{ReplyLogs, SettingsHandle, Tasks};
-use antiphon_storage::Database;
+use antiphon_storage::{Database, ErrorKind};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -45,6 +46,7 @@ pub(crate) struct Services {
     pub(crate) local_models: Vec<String>,
     running: TaskTracker,
     live: AtomicUsize,
+    writing: Writing,
 }
 
 impl Services {
@@ -111,6 +113,7 @@ impl Replies {
             local_models,
             running: TaskTracker::new(),
             live: AtomicUsize::new(0),
+            writing: Writing::default(),
         };
         Self { services: Arc::new(services) }
     }
@@ -127,11 +130,14 @@ impl Replies {
             Place::Saved { chat_id: Some(chat_id), .. } | Place::Temporary { chat_id, .. } => chat_id.clone(),
             Place::Saved { chat_id: None, .. } => uuid::Uuid::new_v4().to_string(),
         };
-        let mut guards = Vec::with_capacity(request.answers.len());
-        for _ in &request.answers {
-            guards.push(self.services.tasks.start(&item, &request.user.id).await?);
+        let mut claims = Vec::with_capacity(request.answers.len());
+        for answer in &request.answers {
+            let writer = self.services.writing.begin(&item, &answer.message_id);
+            let writer = writer.ok_or(GenerationError::AlreadyWriting)?;
+            claims.push((self.services.tasks.start(&item, &request.user.id).await?, writer));
         }
-        let task_ids: Vec<String> = guards.iter().map(|guard| guard.task().task_id.to_string()).collect();
+        let task_ids: Vec<String> =
+            claims.iter().map(|(guard, _)| guard.task().task_id.to_string()).collect();
         let turned = self.services.turn(&request, &item, &task_ids).await?;
 
         let first = self.audience(&request.user, &item, &request.answers[0].message_id);
@@ -154,8 +160,7 @@ impl Replies {
             background: request.background,
             stored: turned.question_id.is_some(),
         });
-        let body = prompt::body(&request.form, turned.turns);
-        for (index, (answer, guard)) in request.answers.into_iter().zip(guards).enumerate() {
+        for (index, (answer, (guard, writer))) in request.answers.into_iter().zip(claims).enumerate() {
             let context = exchange.context(&answer, turned.question_id.as_deref());
             let reply = Reply {
                 services: self.services.clone(),
@@ -164,12 +169,13 @@ impl Replies {
                 context,
                 chat_id: item.clone(),
                 message_id: answer.message_id,
-                model: answer.model,
-                body: body.clone(),
+                model: answer.provider_model,
+                body: prompt::body(&request.form, &answer.defaults, turned.turns.clone()),
                 stored: exchange.stored,
             };
             let exchange = exchange.clone();
-            self.services.running.spawn(async move { Box::pin(exchange.answer(reply, index == 0)).await });
+            let answer = async move { Box::pin(exchange.answer(reply, writer, index == 0)).await };
+            self.services.running.spawn(answer);
         }
         Ok(Started { chat_id: item, task_ids })
     }
@@ -228,8 +234,8 @@ impl Exchange {
     }
 
     /// Runs one answer and what follows it. Only the first answer asks for a title, tags and follow-ups.
-    async fn answer(&self, reply: Reply, first: bool) {
-        let outcome = self.run(&reply, first).await;
+    async fn answer(&self, reply: Reply, writer: Writer, first: bool) {
+        let outcome = self.run(&reply, writer, first).await;
         if first && matches!(outcome.ending, Ending::Completed { .. }) {
             self.follow_up(&reply, &outcome).await;
         }
@@ -242,31 +248,33 @@ impl Exchange {
     }
 
     /// Runs one answer while the title is made; the end of the answer never waits for the title.
-    async fn run(&self, reply: &Reply, first: bool) -> Outcome {
+    async fn run(&self, reply: &Reply, writer: Writer, first: bool) -> Outcome {
         let titling = async {
-            if first && self.background.title && self.stored { self.make_title(reply).await } else { None }
+            if first && self.background.title && self.stored {
+                self.make_title(reply).await;
+            }
         };
         let running = async {
             let _streaming = Streaming::new(&self.services);
             reply.run().await
         };
         let (mut titling, mut running) = (std::pin::pin!(titling), std::pin::pin!(running));
-        let mut title = None;
+        let mut is_titled = false;
         let outcome = loop {
             tokio::select! {
                 outcome = &mut running => break outcome,
-                made = &mut titling, if title.is_none() => title = Some(made),
+                () = &mut titling, if !is_titled => is_titled = true,
             }
         };
-        let known = title.as_ref().and_then(Option::as_deref).unwrap_or(&self.title);
-        self.tell_ending(reply, &outcome, known).await;
-        if title.is_none() {
+        drop(writer);
+        self.tell_ending(reply, &outcome).await;
+        if !is_titled {
             titling.await;
         }
         outcome
     }
 
-    async fn tell_ending(&self, reply: &Reply, outcome: &Outcome, title: &str) {
+    async fn tell_ending(&self, reply: &Reply, outcome: &Outcome) {
         let audience = &reply.audience;
         let listed = json!({ "chat_id": self.chat_id, "folder_id": self.folder_id });
         match &outcome.ending {
@@ -274,14 +282,13 @@ impl Exchange {
                 if let Some(usage) = usage {
                     audience.tell("chat:completion", &json!({ "usage": usage })).await;
                 }
-                if let Some(chunk) = last
-                    && let Ok(raw) = serde_json::from_slice::<&serde_json::value::RawValue>(chunk.raw())
-                {
-                    audience.tell("chat:completion", &raw).await;
+                if let Some(chunk) = last {
+                    audience.tell("chat:completion", chunk).await;
                 }
                 if self.stored {
                     audience.tell("chat:list", &listed).await;
                 }
+                let title = self.title_now().await;
                 let mut done = json!({ "done": true, "output": outcome.output, "title": title });
                 if let Some(usage) = usage {
                     done["usage"] = usage.clone();
@@ -302,7 +309,19 @@ impl Exchange {
         }
     }
 
-    async fn make_title(&self, reply: &Reply) -> Option<String> {
+    /// The title of the chat: people may have renamed it since the question.
+    async fn title_now(&self) -> String {
+        if !self.stored {
+            return String::new();
+        }
+        match self.services.database.chats().owned(&self.user.id, &self.chat_id).await {
+            Ok(chat) => chat.title,
+            Err(_) => self.title.clone(),
+        }
+    }
+
+    /// Finds a title and stores it, unless somebody gave the chat another one meanwhile.
+    async fn make_title(&self, reply: &Reply) {
         let settings = self.services.settings.current();
         let asked = if settings.tasks.title && !self.services.is_demonstration(&reply.model) {
             let template = &settings.tasks.title_template;
@@ -311,15 +330,19 @@ impl Exchange {
         } else {
             None
         };
-        let title = asked.or_else(|| afterwards::title_from_question(&self.question))?;
-        if let Err(error) =
-            self.services.database.chats().set_title(&self.user.id, &self.chat_id, &title).await
-        {
-            tracing::warn!(chat_id = self.chat_id, %error, "the title of a chat could not be stored; it keeps its first one");
-            return None;
+        let Some(title) = asked.or_else(|| afterwards::title_from_question(&self.question)) else { return };
+        if self.title_now().await != self.title {
+            return;
         }
-        reply.audience.tell("chat:title", &title).await;
-        Some(title)
+        match self.services.database.chats().set_title(&self.user.id, &self.chat_id, &title).await {
+            Ok(_) => reply.audience.tell("chat:title", &title).await,
+            // The chat was deleted while its title was looked for.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(
+                chat_id = self.chat_id, %error,
+                "the title of a chat could not be stored; it keeps its first one"
+            ),
+        }
     }
 
     async fn follow_up(&self, reply: &Reply, outcome: &Outcome) {

@@ -59,6 +59,7 @@ impl From<GenerationError> for ApiError {
             GenerationError::AnswerCount { .. } | GenerationError::Question(_) => {
                 Self::bad_request(error.to_string())
             }
+            GenerationError::AlreadyWriting => Self::conflict(error.to_string()),
             GenerationError::ShuttingDown => Self::unavailable(error.to_string()),
             GenerationError::State(error) => Self::too_many(error.to_string(), Duration::from_secs(1)),
             GenerationError::Storage(error) => error.into(),

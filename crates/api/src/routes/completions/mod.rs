@@ -87,16 +87,3 @@ fn params(app: &App, askable: &Askable) -> Map<String, Value> {
     params.extend(askable.params.clone());
     params
 }
-
-/// Puts parameters under those of the request, which win.
-fn with_defaults(body: &mut Map<String, Value>, params: &Map<String, Value>) {
-    if params.is_empty() {
-        return;
-    }
-    let given = body.entry("params").or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(given) = given {
-        for (name, value) in params {
-            given.entry(name.clone()).or_insert_with(|| value.clone());
-        }
-    }
-}

@@ -4,6 +4,7 @@ use super::form::CompletionForm;
 use super::{model_not_found, params, requester};
 use crate::App;
 use crate::http::{ApiError, ApiResult, Caller};
+use antiphon_generation::prompt;
 use antiphon_provider::{ProviderError, Reply, ReplyStream, RequestContext};
 use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -58,15 +59,12 @@ fn body(mut body: Map<String, Value>, params: &Map<String, Value>) -> ApiResult<
     for field in OWN_FIELDS {
         body.remove(field);
     }
-    let system = params.get("system").and_then(Value::as_str).filter(|system| !system.is_empty());
-    if let (Some(system), Some(Value::Array(messages))) = (system, body.get_mut("messages"))
+    if let (Some(system), Some(Value::Array(messages))) = (prompt::system(params), body.get_mut("messages"))
         && !messages.first().is_some_and(|message| message["role"] == "system")
     {
         messages.insert(0, json!({ "role": "system", "content": system }));
     }
-    for (name, value) in params.iter().filter(|(name, value)| *name != "system" && !value.is_null()) {
-        body.entry(name.clone()).or_insert_with(|| value.clone());
-    }
+    prompt::add_parameters(&mut body, params);
     Ok(body)
 }
 

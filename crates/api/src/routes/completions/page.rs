@@ -1,7 +1,7 @@
 //! The form of the page: answered at once with the tasks; the text arrives over the caller's sockets.
 
 use super::form::CompletionForm;
-use super::{model_not_found, params, requester, with_defaults};
+use super::{model_not_found, params, requester};
 use crate::App;
 use crate::events::is_saved;
 use crate::http::{ApiError, ApiResult, Caller};
@@ -10,12 +10,13 @@ use antiphon_generation::{Answer, Place, ReplyRequest};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-pub(super) async fn start(app: &App, caller: &Caller, mut form: CompletionForm) -> ApiResult<Response> {
+pub(super) async fn start(app: &App, caller: &Caller, form: CompletionForm) -> ApiResult<Response> {
     let mut answers = Vec::with_capacity(form.answers.len());
-    for (message_id, model, model_index) in std::mem::take(&mut form.answers) {
+    for (message_id, model, model_index) in form.answers {
         let askable = app.models.askable(caller, &model).await?.ok_or_else(model_not_found)?;
-        with_defaults(&mut form.body, &params(app, &askable));
-        answers.push(Answer { message_id, model: askable.provider_id, model_index });
+        let defaults = params(app, &askable);
+        let provider_model = askable.provider_id;
+        answers.push(Answer { message_id, model, provider_model, model_index, defaults });
     }
     if answers.is_empty() {
         return Err(ApiError::bad_request(
