@@ -41,6 +41,11 @@ impl ChatDocument {
         &self.chat
     }
 
+    /// The chat without its messages, taken out.
+    pub fn into_chat(self) -> Chat {
+        self.chat
+    }
+
     /// How many messages there are.
     pub fn message_count(&self) -> usize {
         self.rows.len()

@@ -101,6 +101,14 @@ impl ChatImport {
         self.title.as_deref()
     }
 
+    /// Marks all messages of the tree as done.
+    pub(super) fn end_messages(&mut self) {
+        let messages = self.history.as_mut().and_then(|history| history.messages.as_mut());
+        for incoming in messages.into_iter().flatten() {
+            incoming.message.done = incoming.message.done.map(|_| true);
+        }
+    }
+
     /// Turns a list of messages without a tree into a tree of one branch.
     pub(super) fn list_to_history(&mut self) -> Result<()> {
         if self.history.is_some() || self.list.is_empty() {

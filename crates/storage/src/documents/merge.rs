@@ -23,7 +23,9 @@ pub(super) struct Plan {
 /// Compares the trees.
 ///
 /// Rows of replies in `running` are neither written nor deleted, and the messages that lead to them are not
-/// deleted either: somebody is writing there, and the document is older than what he wrote.
+/// deleted either: somebody is writing there, and the document is older than what he wrote. The same holds for rows
+/// that are not done, unless the document says that they are, and for rows that are done where the document says that
+/// they are not: it missed the end.
 ///
 /// Errors: [`StorageError::Malformed`] if messages would follow each other in a circle.
 pub(super) fn plan(
@@ -34,8 +36,17 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let stored: HashMap<String, Message> =
         stored.into_iter().map(|message| (message.id.clone(), message)).collect();
-    let running: HashSet<&str> =
-        running.iter().map(String::as_str).filter(|id| stored.contains_key(*id)).collect();
+    let said: HashMap<&str, Option<bool>> =
+        wanted.iter().map(|incoming| (incoming.message.id.as_str(), incoming.message.done)).collect();
+    let is_stale = |row: &Message| {
+        let said = said.get(row.id.as_str()).copied().flatten();
+        matches!((row.done, said), (Some(false), None | Some(false)) | (Some(true), Some(false)))
+    };
+    let running: HashSet<String> = stored
+        .values()
+        .filter(|row| running.contains(&row.id) || is_stale(row))
+        .map(|row| row.id.clone())
+        .collect();
     let kept = with_ancestors(&running, &stored);
 
     let mut parents: HashMap<&str, Option<&str>> = HashMap::new();
@@ -73,10 +84,10 @@ pub(super) fn plan(
 }
 
 /// These messages and all that lead to them.
-fn with_ancestors<'a>(ids: &HashSet<&'a str>, stored: &'a HashMap<String, Message>) -> HashSet<&'a str> {
+fn with_ancestors<'a>(ids: &'a HashSet<String>, stored: &'a HashMap<String, Message>) -> HashSet<&'a str> {
     let mut all = HashSet::new();
     for id in ids {
-        let mut next = Some(*id);
+        let mut next = Some(id.as_str());
         while let Some(message) = next.and_then(|id| stored.get(id))
             && all.insert(message.id.as_str())
         {
@@ -271,6 +282,30 @@ mod tests {
         .unwrap();
         assert_eq!(overwriting.delete, ["old"]);
         assert!(overwriting.write.is_empty(), "{overwriting:?}");
+    }
+
+    #[test]
+    fn what_the_document_missed_stays() {
+        let rows = |done| {
+            let mut reply = stored("r", Some("q"), 1, "the whole text");
+            reply.done = Some(done);
+            vec![stored("q", None, 0, "question"), reply]
+        };
+        let tree = |done| {
+            let mut reply = incoming("r", Some("q"), &[], "half");
+            reply.message.done = done;
+            vec![incoming("q", None, &["r"], "question"), reply]
+        };
+        // It says "not done" of what is done by now, or does not know yet what is being written.
+        assert!(plan(rows(true), tree(Some(false)), &[], 2).unwrap().write.is_empty());
+        assert!(plan(rows(false), tree(Some(false)), &[], 2).unwrap().write.is_empty());
+        let before = plan(rows(false), vec![incoming("q", None, &[], "question")], &[], 2).unwrap();
+        assert!(before.delete.is_empty() && before.ids.contains("r"), "{before:?}");
+        // Whoever knows the end may change it.
+        assert_eq!(written(&plan(rows(true), tree(Some(true)), &[], 2).unwrap()), [(1, "r")]);
+        assert_eq!(written(&plan(rows(false), tree(Some(true)), &[], 2).unwrap()), [(1, "r")]);
+        let deleted = plan(rows(true), vec![incoming("q", None, &[], "question")], &[], 2).unwrap();
+        assert_eq!(deleted.delete, ["r"]);
     }
 
     #[test]

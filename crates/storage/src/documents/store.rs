@@ -60,7 +60,7 @@ impl Documents {
         Ok(ChatDocument::new(chat, rows.iter().map(MessageRow::from_row).collect::<Result<_>>()?))
     }
 
-    /// Makes a chat from a document.
+    /// Makes a chat from a document. Messages that are not done become so: nobody is writing them.
     ///
     /// Errors: [`StorageError::ChatExists`], [`StorageError::UserNotFound`], [`StorageError::Malformed`],
     /// [`StorageError::TooLarge`].
@@ -71,6 +71,7 @@ impl Documents {
         new: NewDocument,
     ) -> Result<ChatDocument> {
         document.list_to_history()?;
+        document.end_messages();
         let chat = NewChat {
             id: new.id,
             title: document.title.take().unwrap_or_default(),

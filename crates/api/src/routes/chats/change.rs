@@ -104,7 +104,7 @@ pub(super) async fn merge(
     if renamed {
         tell_list(&app, &caller, &id, document.chat().folder_id.as_deref()).await;
     }
-    Ok(axum::Json(with_live_text(&app, document).await))
+    Ok(axum::Json(with_live_text(&app, document).await?))
 }
 
 /// Ids of the messages of a chat that are being written now.
@@ -139,7 +139,7 @@ pub(super) async fn message(
     });
     tell(app.realtime.to(user_room(caller.user_id())), &envelope).await;
     let document = app.database.documents().get(caller.user_id(), &id).await?;
-    Ok(axum::Json(with_live_text(&app, document).await))
+    Ok(axum::Json(with_live_text(&app, document).await?))
 }
 
 #[derive(Deserialize)]

@@ -14,7 +14,7 @@ pub(super) async fn document(
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<ChatDocument>> {
     let document = app.database.documents().get(caller.user_id(), &id).await.map_err(unknown)?;
-    Ok(axum::Json(with_live_text(&app, document).await))
+    Ok(axum::Json(with_live_text(&app, document).await?))
 }
 
 /// `GET /api/v1/chats/{id}/pinned`
@@ -27,13 +27,21 @@ pub(super) async fn is_pinned(
 }
 
 /// Puts the text so far into the messages that are being written.
-pub(super) async fn with_live_text(app: &App, mut document: ChatDocument) -> ChatDocument {
-    for message_id in document.unfinished() {
-        if let Some(live) = app.replies.live(&document.chat().id, &message_id).await {
-            document.set_live(&message_id, live.content, &live.output);
-        }
+pub(super) async fn with_live_text(app: &App, mut document: ChatDocument) -> ApiResult<ChatDocument> {
+    let unfinished = document.unfinished();
+    let mut lives = Vec::with_capacity(unfinished.len());
+    for message_id in &unfinished {
+        lives.extend(app.replies.live(&document.chat().id, message_id).await.map(|live| (message_id, live)));
     }
-    document
+    if lives.len() < unfinished.len() {
+        // One of them may have ended since the rows were read; then its row has the whole text by now.
+        document = app.database.documents().of(document.into_chat()).await?;
+    }
+    let unfinished = document.unfinished();
+    for (message_id, live) in lives.into_iter().filter(|(message_id, _)| unfinished.contains(message_id)) {
+        document.set_live(message_id, live.content, &live.output);
+    }
+    Ok(document)
 }
 
 fn unknown(error: StorageError) -> ApiError {
