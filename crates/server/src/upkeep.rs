@@ -31,9 +31,14 @@ pub(crate) async fn end_interrupted(database: &Database) -> Result<usize, Storag
     let error =
         json!({ "content": "The server stopped while this was being written. What there is was kept." });
     let mut ended = 0;
-    // Nothing runs yet, so everything that was written before now is somebody else's.
-    for message in database.messages().unfinished(i64::MAX).await? {
-        ended += usize::from(database.messages().interrupt(&message, &error).await?);
+    loop {
+        // Nothing runs yet, so everything that was written before now is somebody else's. They come in portions.
+        let before = ended;
+        for message in database.messages().unfinished(i64::MAX).await? {
+            ended += usize::from(database.messages().interrupt(&message, &error).await?);
+        }
+        if ended == before {
+            return Ok(ended);
+        }
     }
-    Ok(ended)
 }
