@@ -12,6 +12,7 @@ mod channels;
 mod configuration;
 mod health;
 mod person;
+mod replies;
 mod sessions;
 mod sign_in;
 mod sign_up;

@@ -19,6 +19,30 @@ pub(crate) use place::{Place, on_both, with_postgres, with_sqlite};
 pub(crate) use site::{PASSWORD, Site};
 pub(crate) use socket::{Heard, Socket};
 
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub(crate) fn eventually<T, F: Future<Output = Option<T>>>(
+    what: &str,
+    mut ask: impl FnMut() -> F,
+) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        let answered = async {
+            loop {
+                if let Some(answer) = ask().await {
+                    return answer;
+                }
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        let answer = tokio::time::timeout(provider::LIMIT, answered).await;
+        answer.unwrap_or_else(|_| panic!("{caller}: never came true: {what}"))
+    }
+}
+
+/// Pause between two questions of [`eventually`].
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// The claims of a token, unverified.
 pub(crate) fn claims(token: &str) -> serde_json::Value {
     use base64::Engine as _;

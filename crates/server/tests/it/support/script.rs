@@ -3,8 +3,12 @@
 use serde_json::{Value, json};
 use std::time::Duration;
 
+/// Time in which the server of the service writes out what it has; only then is a broken connection a late one.
+const FLUSHED: Duration = Duration::from_millis(20);
+
 /// The words in the double brackets of a question.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one word that a question may hold")]
 pub(crate) struct Script {
     /// `tokens=N`: says `tok1 tok2 … tokN`.
     tokens: Option<usize>,
@@ -59,8 +63,8 @@ pub(crate) enum Piece {
 
 /// The last thing that a user said in a request.
 pub(super) fn question(body: &Value) -> String {
-    let messages = body["messages"].as_array().into_iter().flatten();
-    let last = messages.filter(|message| message["role"] == "user").next_back();
+    let mut messages = body["messages"].as_array().into_iter().flatten();
+    let last = messages.rfind(|message| message["role"] == "user");
     let content = last.map(|message| message["content"].clone()).unwrap_or_default();
     match content {
         Value::String(text) => text,
@@ -168,7 +172,8 @@ impl Script {
                 pieces.push(Piece::Hang);
             }
             if self.die == Some(said) {
-                pieces.push(Piece::Break);
+                // What was said before leaves the buffers in the pause.
+                pieces.extend([Piece::Pause(FLUSHED), Piece::Break]);
             }
             if self.end == Some(said) {
                 return pieces;
@@ -207,9 +212,9 @@ impl Script {
     /// The answer in one object.
     fn completion(&self, body: &Value) -> Value {
         let mut message = json!({ "role": "assistant", "content": self.tokens().concat() });
-        if self.reasoning > 0 {
-            message["reasoning_content"] =
-                (1..=self.reasoning).map(|number| format!("think{number} ")).collect::<String>().into();
+        let thoughts: Vec<String> = (1..=self.reasoning).map(|number| format!("think{number} ")).collect();
+        if !thoughts.is_empty() {
+            message["reasoning_content"] = thoughts.concat().into();
         }
         json!({
             "id": "chatcmpl-mock", "object": "chat.completion", "created": 1_700_000_000, "model": body["model"],

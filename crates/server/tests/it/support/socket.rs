@@ -20,6 +20,8 @@ type Out = Arc<tokio::sync::Mutex<SplitSink<Wire, Message>>>;
 /// One event `events` or `events:channel` as it was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Heard {
+    /// Name of the event.
+    pub(crate) name: String,
     pub(crate) chat_id: String,
     pub(crate) message_id: String,
     /// `data.type`
@@ -31,9 +33,10 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    fn new(envelope: Value) -> Self {
+    fn new(name: &str, envelope: Value) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
+            name: name.to_owned(),
             chat_id: text(&envelope["chat_id"]),
             message_id: text(&envelope["message_id"]),
             kind: text(&envelope["data"]["type"]),
