@@ -65,6 +65,7 @@ test("no attack in a question, an answer or a title runs or leaves the page", wo
     await tab.ask(`${text.slice(0, 3000)} [[text=${name} title=title-${from}]]`);
     await tab.state("done");
     await tab.id("follow-ups").waitFor();
+    if (from === 0) await tab.shows(tab.id("chat-title"), ATTACKS[0]);
     assert.deepEqual(await tab.page.evaluate(foundInPage), NOTHING);
     await tab.reload();
     await tab.state("done");
