@@ -12,8 +12,9 @@ use std::time::Duration;
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         match error.kind() {
+            ErrorKind::NotFound => Self::not_found(error.to_string()),
             // Whether somebody else has it is nobody's business.
-            ErrorKind::NotFound | ErrorKind::Forbidden => Self::not_found(error.to_string()),
+            ErrorKind::Forbidden => Self::not_found(StorageError::ChatNotFound.to_string()),
             ErrorKind::Conflict | ErrorKind::Invalid => Self::bad_request(error.to_string()),
             ErrorKind::TooLarge => Self::too_large(error.to_string()),
             ErrorKind::Unavailable => {

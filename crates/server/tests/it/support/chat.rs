@@ -161,19 +161,17 @@ impl Socket {
     pub(crate) async fn end_of_turn(&self, chat_id: &str, turns: usize) -> Vec<Heard> {
         let of_chat = chat_id.to_owned();
         self.wait_for("the turn is over", move |heard| {
-            let of_chat: Vec<Heard> =
-                heard.iter().filter(|event| event.chat_id == of_chat).cloned().collect();
-            let ends = of_chat.iter().filter(|event| is_end(event)).count();
-            if ends < turns {
+            let of_chat = || heard.iter().filter(|event| event.chat_id == of_chat);
+            if of_chat().filter(|event| is_end(event)).count() < turns {
                 return None;
             }
             let mut earlier = turns - 1;
-            let rest = of_chat.into_iter().skip_while(|event| {
+            let rest = of_chat().skip_while(|event| {
                 let skipped = earlier > 0;
                 earlier -= usize::from(skipped && is_end(event));
                 skipped
             });
-            Some(rest.collect())
+            Some(rest.cloned().collect())
         })
         .await
     }
