@@ -331,7 +331,7 @@ def distil_recordings(folder):
             call["request"] = entry["request"].plain()
         for status, (shape, content_type) in sorted(entry["answers"].items()):
             is_json = content_type == "application/json"
-            call[status] = shape.plain() if is_json else content_type or "no body"
+            call[status] = shape.plain() if is_json else f"<{content_type or 'nothing'}>"
         calls[name] = call
     calls, shapes = name_repeated(calls)
     write(CONTRACTS / "http.json", {"calls": calls, "shapes": shapes})
