@@ -1,9 +1,12 @@
 //! Which model services are connected, after the settings.
 
-use antiphon_config::{Connection as Configured, Settings};
+use crate::settings::SettingsStore;
+use antiphon_config::Connection as Configured;
 use antiphon_provider::{Connection, ConnectionConfig, Providers};
 use serde::Deserialize;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Mutex;
 
 /// The address at which an Ollama server is looked for when none is configured.
 const DEFAULT_OLLAMA: &str = "http://localhost:11434";
@@ -17,16 +20,20 @@ pub struct Connections {
     providers: Providers,
     /// The local model, offered while nothing else is configured.
     local: Option<Connection>,
+    /// One change at a time, so that the last one to be made is the one in force.
+    applying: Arc<Mutex<()>>,
 }
 
 impl Connections {
     /// Connections of `providers`, with `local` to fall back on.
     pub fn new(providers: Providers, local: Option<Connection>) -> Self {
-        Self { providers, local }
+        Self { providers, local, applying: Arc::default() }
     }
 
-    /// Takes over the connections of the settings; says how many there are, the local model included.
-    pub async fn apply(&self, settings: &Settings) -> usize {
+    /// Takes over the connections of the settings as they are now; says how many there are, the local model included.
+    pub async fn apply(&self, settings: &SettingsStore) -> usize {
+        let _one_at_a_time = self.applying.lock().await;
+        let settings = settings.current();
         let mut connections: Vec<Connection> = settings
             .openai
             .connections()

@@ -9,6 +9,7 @@ use arc_swap::ArcSwapOption;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 
 /// A model that may be asked: what the provider calls it, and what its record adds.
@@ -33,6 +34,8 @@ pub struct ModelDirectory {
     /// `BYPASS_ADMIN_ACCESS_CONTROL`
     open_to_admins: bool,
     records: ArcSwapOption<Records>,
+    /// Counts the changes, so that records read before one are not kept after it.
+    changes: AtomicU64,
     loading: Mutex<()>,
 }
 
@@ -52,12 +55,14 @@ impl ModelDirectory {
             open_to_all,
             open_to_admins,
             records: ArcSwapOption::empty(),
+            changes: AtomicU64::new(0),
             loading: Mutex::default(),
         }
     }
 
     /// Forgets the records: whoever changes one in SQL calls this next.
     pub fn invalidate(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
         self.records.store(None);
     }
 
@@ -136,10 +141,15 @@ impl ModelDirectory {
         if let Some(records) = self.records.load_full() {
             return Ok(records);
         }
+        let before = self.changes.load(Ordering::SeqCst);
         let records = self.database.models().list().await?;
         let records: Arc<Records> =
             Arc::new(records.into_iter().map(|record| (record.id.clone(), record)).collect());
         self.records.store(Some(records.clone()));
+        if self.changes.load(Ordering::SeqCst) != before {
+            // Changed while they were read: good enough for this request, but not for the next.
+            self.records.store(None);
+        }
         Ok(records)
     }
 }

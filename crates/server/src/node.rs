@@ -72,7 +72,7 @@ impl Node {
         let local_model = local_model(&config);
         let local_ids: Vec<String> = local_model.iter().map(|_| LOCAL_MODEL.0.to_owned()).collect();
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
-        let connected = connections.apply(&settings.current()).await;
+        let connected = connections.apply(&settings).await;
 
         let realtime = Realtime::new(options::realtime(&config), Arc::new(MemoryBus::new()));
         let presence = Presence::new(clock.clone());

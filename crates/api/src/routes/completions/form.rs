@@ -30,14 +30,6 @@ struct MessageId {
     model_index: i64,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct BackgroundTasks {
-    title_generation: Value,
-    tags_generation: Value,
-    follow_up_generation: Value,
-}
-
 impl CompletionForm {
     /// Reads the parts that have a meaning here; each fault names its field.
     pub(super) fn read(mut body: Map<String, Value>) -> ApiResult<Self> {
@@ -46,13 +38,11 @@ impl CompletionForm {
         let chat_id = text(&body, "chat_id")?.filter(|id| !id.is_empty());
         let id = text(&body, "id")?;
         flag(&body, "stream")?;
-        let message_ids: Vec<MessageId> = part(&mut body, "message_ids")?.unwrap_or_default();
+        let message_ids: Vec<Map<String, Value>> = part(&mut body, "message_ids")?.unwrap_or_default();
         let user_message = part(&mut body, "user_message")?;
-        let tasks: BackgroundTasks = part(&mut body, "background_tasks")?.unwrap_or_default();
+        let tasks: Map<String, Value> = part(&mut body, "background_tasks")?.unwrap_or_default();
         let answers: Vec<_> = match (message_ids.is_empty(), id) {
-            (false, _) => {
-                message_ids.into_iter().map(|it| (it.message_id, it.model_id, it.model_index)).collect()
-            }
+            (false, _) => message_ids.into_iter().map(message_id).collect::<ApiResult<_>>()?,
             (true, Some(id)) => vec![(id, model.clone(), 0)],
             (true, None) => Vec::new(),
         };
@@ -65,14 +55,20 @@ impl CompletionForm {
             }
         }
         // Any value but false asks for the task; templates may stand in its place.
-        let wanted = |value: &Value| !matches!(value, Value::Null | Value::Bool(false));
+        let wanted = |name| !matches!(tasks.get(name), None | Some(Value::Null | Value::Bool(false)));
         let background = Background {
-            title: wanted(&tasks.title_generation),
-            tags: wanted(&tasks.tags_generation),
-            follow_ups: wanted(&tasks.follow_up_generation),
+            title: wanted("title_generation"),
+            tags: wanted("tags_generation"),
+            follow_ups: wanted("follow_up_generation"),
         };
         Ok(Self { model, session_id, chat_id, answers, user_message, background, body })
     }
+}
+
+fn message_id(entry: Map<String, Value>) -> ApiResult<(String, String, i64)> {
+    serde_json::from_value(Value::Object(entry))
+        .map(|MessageId { model_id, message_id, model_index }| (message_id, model_id, model_index))
+        .map_err(|error| wrong("message_ids", &format!("another form: {error}")))
 }
 
 fn text(body: &Map<String, Value>, name: &str) -> ApiResult<Option<String>> {
@@ -136,6 +132,8 @@ mod tests {
             json!({ "model": 1 }),
             json!({ "model": "m", "stream": "yes" }),
             json!({ "model": "m", "message_ids": {} }),
+            json!({ "model": "m", "message_ids": [["n", "b"]] }),
+            json!({ "model": "m", "background_tasks": [true] }),
             json!({ "model": "m", "id": "x".repeat(1000) }),
             json!({ "model": "m", "user_message": [] }),
         ] {

@@ -5,7 +5,8 @@ use crate::http::json::MAX_LARGE_BODY;
 use crate::http::{ApiError, ApiResult, Caller, Json, Query};
 use antiphon_storage::{ModelRecord, NewGrant, NewModelRecord};
 use axum::extract::State;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -35,8 +36,9 @@ fn yes() -> bool {
 impl From<RecordForm> for NewModelRecord {
     fn from(form: RecordForm) -> Self {
         Self {
+            // A record that bases on itself describes the provider's model.
+            base_model_id: form.base_model_id.filter(|base| !base.is_empty() && *base != form.id),
             id: form.id,
-            base_model_id: form.base_model_id.filter(|base| !base.is_empty()),
             name: form.name,
             params: form.params.unwrap_or_default(),
             meta: form.meta.unwrap_or_default(),
@@ -107,7 +109,7 @@ pub(super) async fn delete(State(app): State<App>, Json(which): Json<Which>) -> 
 
 /// `GET /api/v1/models/model/profile/image?id=`: pictures come with a later release; until then the server's own.
 pub(super) async fn picture(Query(_): Query<Which>) -> Response {
-    Redirect::to(DEFAULT_PICTURE).into_response()
+    (StatusCode::FOUND, [(header::LOCATION, DEFAULT_PICTURE)]).into_response()
 }
 
 fn unknown() -> ApiError {

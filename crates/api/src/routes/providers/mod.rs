@@ -8,7 +8,7 @@ use antiphon_provider::{Connection, ConnectionConfig, ConnectionKind, Connection
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 pub(super) fn routes() -> Vec<Route> {
     use Access::{Admin, User};
@@ -48,9 +48,9 @@ async fn update_ollama_config(
 }
 
 async fn update(app: &App, form: Form, filled: &Value) -> ApiResult<axum::Json<Value>> {
-    let settings = app.settings.fill_in(form, filled).await?;
-    app.connections.apply(&settings).await;
-    Ok(axum::Json(form.fill(&settings)))
+    app.settings.fill_in(form, filled).await?;
+    app.connections.apply(&app.settings).await;
+    Ok(axum::Json(form.fill(&app.settings())))
 }
 
 #[derive(Deserialize)]
@@ -59,18 +59,34 @@ struct VerifyForm {
     #[serde(default)]
     key: String,
     #[serde(default)]
-    config: Option<ConnectionConfig>,
+    config: Option<Map<String, Value>>,
+}
+
+impl VerifyForm {
+    fn config(&mut self) -> ApiResult<ConnectionConfig> {
+        let config = Value::Object(self.config.take().unwrap_or_default());
+        ConnectionConfig::deserialize(&config)
+            .map_err(|error| ApiError::unprocessable("value_error", &["body", "config"], format!("{error}.")))
+    }
 }
 
 /// `POST /openai/verify {url, key, config?}`: the service's list of models, or why there is none.
-async fn verify_openai(State(app): State<App>, Json(form): Json<VerifyForm>) -> ApiResult<axum::Json<Value>> {
-    let connection = Connection::openai(0, &form.url, form.key, form.config.unwrap_or_default());
+async fn verify_openai(
+    State(app): State<App>,
+    Json(mut form): Json<VerifyForm>,
+) -> ApiResult<axum::Json<Value>> {
+    let config = form.config()?;
+    let connection = Connection::openai(0, &form.url, form.key, config);
     app.providers.verify(&connection).await.map(axum::Json).map_err(|error| refused(&error))
 }
 
 /// `POST /ollama/verify {url, key?}`: the server's version, or why there is none.
-async fn verify_ollama(State(app): State<App>, Json(form): Json<VerifyForm>) -> ApiResult<axum::Json<Value>> {
-    let connection = Connection::ollama(0, &form.url, form.key, form.config.unwrap_or_default());
+async fn verify_ollama(
+    State(app): State<App>,
+    Json(mut form): Json<VerifyForm>,
+) -> ApiResult<axum::Json<Value>> {
+    let config = form.config()?;
+    let connection = Connection::ollama(0, &form.url, form.key, config);
     app.providers.verify(&connection).await.map(axum::Json).map_err(|error| refused(&error))
 }
 

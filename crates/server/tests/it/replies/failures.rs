@@ -144,8 +144,7 @@ async fn an_endless_answer_is_cut_off(place: Place) {
     // Ten times a mebibyte, less what fits into a line.
     let question = "[[tokens=10 bytes=1000000]]";
     let asked = Question::new(question).ask(&ada, &socket).await;
-    let heard = socket.end_of_turn(&asked.chat_id, 1).await;
-    let error = &heard.iter().find(|event| event.kind == "chat:message:error").unwrap().data;
+    let error = socket.event(&asked.chat_id, "chat:message:error").await.data;
     says(error["error"]["content"].as_str().unwrap(), "cut off");
     assert_ne!(provider.fate(question).await, Fate::Running);
     let message = ada.message(&asked.chat_id, asked.answer()).await;
