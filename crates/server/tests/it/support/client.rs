@@ -106,6 +106,12 @@ impl Client {
         self.send(Method::DELETE, path, None).await
     }
 
+    /// Only the status of an answer, which may have no end.
+    pub(crate) async fn status(&self, path: &str) -> u16 {
+        let request = self.http.get(format!("{}{path}", self.base)).headers(self.headers.clone());
+        request.send().await.expect("an answer").status().as_u16()
+    }
+
     /// Sends exactly these bytes as `application/json`.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Answer {
         let mut request =

@@ -17,7 +17,7 @@ pub(crate) use client::{Account, Answer, Client};
 pub(crate) use node::NodeUnderTest;
 pub(crate) use place::{Place, on_both, with_postgres, with_sqlite};
 pub(crate) use site::{PASSWORD, Site};
-pub(crate) use socket::{Heard, Socket};
+pub(crate) use socket::{Heard, Socket, dial, text};
 
 /// Asks again and again until there is an answer.
 #[track_caller]
