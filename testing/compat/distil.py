@@ -21,6 +21,8 @@ CONTRACTS = HERE / "contracts"
 # Fields whose texts are words that clients compare, and what such a word looks like.
 WORDS = {"type", "role", "object", "permission", "principal_type", "resource_type", "token_type", "finish_reason", "kind"}
 WORD = re.compile(r"^[A-Za-z][A-Za-z0-9_.:-]{1,40}$")
+# Words that stand for each other: where one was seen, any of them may come.
+DOMAINS = [{"admin", "user", "pending"}, {"assistant", "user", "system"}, {"read", "write"}]
 # Keys that are data, so that the object is a map.
 KEYS_OF_MAPS = re.compile(r"^([0-9a-f]{8}-[0-9a-f-]{27}|\d+(\.\d+)*|mock-[a-z]+)$")
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f-]{27}$")
@@ -82,7 +84,14 @@ class Shape:
         scalars = set(self.scalars)
         if "number" in scalars:
             scalars.discard("integer")
-        words = [] if "string" in scalars else [f"'{word}'" for word in sorted(self.words)]
+        known = set(self.words)
+        for others in DOMAINS:
+            if known and known <= others and known != {"user"}:
+                known = others
+        if known == {"user"}:
+            # An account, or whose turn it is in a chat.
+            known, scalars = set(), scalars | {"string"}
+        words = [] if "string" in scalars else [f"'{word}'" for word in sorted(known)]
         if "string" not in scalars and len(words) > 12:
             words, scalars = [], scalars | {"string"}
         texts = words + [name for name in SCALARS if name in scalars]

@@ -12,6 +12,7 @@ mod frontend;
 mod http;
 mod models;
 mod onboarding;
+pub mod openapi;
 mod profile;
 mod read_marks;
 pub mod routes;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value as Json};
 
 use crate::{
@@ -21,6 +21,27 @@ const MAX_ID_BYTES: usize = 256;
 /// Largest `params` and `meta` of a record together, in bytes of JSON; `meta` may hold a picture.
 const MAX_RECORD_BYTES: usize = 4 * 1024 * 1024;
 
+/// Fields of `meta` that clients expect to be there.
+const KNOWN_META: [&str; 8] = [
+    "profile_image_url",
+    "background_image_url",
+    "description",
+    "i18n",
+    "capabilities",
+    "knowledge",
+    "voice",
+    "voice_avatar",
+];
+
+fn with_known_fields<S: Serializer>(
+    meta: &Map<String, Json>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    let unset = KNOWN_META.into_iter().filter(|name| !meta.contains_key(*name));
+    let stored = meta.iter().map(|(name, value)| (name.as_str(), value));
+    serializer.collect_map(stored.chain(unset.map(|name| (name, &Json::Null))))
+}
+
 /// One model record; serialises to the `ModelRecord` shape of the API.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ModelRecord {
@@ -36,7 +57,8 @@ pub struct ModelRecord {
     pub name: String,
     /// Parameters sent to the provider.
     pub params: Map<String, Json>,
-    /// Picture, description, capabilities, ….
+    /// Picture, description, capabilities, …. Serialises with every field that clients know, null where it is unset.
+    #[serde(serialize_with = "with_known_fields")]
     pub meta: Map<String, Json>,
     /// Who may use it.
     pub access_grants: Vec<Grant>,

@@ -6,6 +6,7 @@ pub(crate) mod guard;
 pub(crate) mod json;
 mod object;
 mod path;
+mod reserved;
 pub(crate) mod table;
 
 pub use error::ApiError;

@@ -2,7 +2,7 @@
 //!
 //! A route without a stated access cannot be written, and tests walk the same table that serves requests.
 
-use super::guard;
+use super::{guard, reserved};
 use crate::App;
 use axum::Router;
 use axum::handler::Handler;
@@ -67,6 +67,9 @@ pub(crate) fn router(table: Vec<Route>, app: &App) -> Router<App> {
         by_path.insert(route.path, merged);
     }
     let mut router = Router::new();
+    for path in reserved::RESERVED {
+        router = router.route(path, reserved::nothing());
+    }
     for (path, methods) in by_path {
         let methods = methods.fallback(guard::method_not_allowed);
         router = router.route(path, methods.clone());

@@ -43,6 +43,7 @@ async fn each_kind_of_caller_gets_its_configuration(place: Place) {
         "enable_signup",
         "enable_signup_password_confirmation",
         "enable_websocket",
+        "slim",
     ];
     assert_eq!(keys(&config.body["features"]), features);
 
@@ -114,7 +115,9 @@ async fn settings_of_administrators_outlive_a_restart(place: Place) {
     form["ENABLE_API_KEYS"] = json!(true);
     form["JWT_EXPIRES_IN"] = json!("1h");
     form["ADMIN_EMAIL"] = json!("help@example.org");
-    assert_eq!(ada.post("/api/v1/auths/admin/config", form.clone()).await.expect(200), &form);
+    let mut told = form.clone();
+    told["sessions_revoked"] = json!(false);
+    assert_eq!(ada.post("/api/v1/auths/admin/config", form.clone()).await.expect(200), &told);
     let models = json!({
         "DEFAULT_MODELS": "a,b", "DEFAULT_PINNED_MODELS": null, "MODEL_ORDER_LIST": ["b", "a"],
         "DEFAULT_MODEL_METADATA": {}, "DEFAULT_MODEL_PARAMS": { "temperature": 1 },

@@ -12,6 +12,7 @@ mod channels;
 mod chat_events;
 mod chats;
 mod configuration;
+mod contract;
 mod health;
 mod hostile;
 mod models;

@@ -121,8 +121,8 @@ pub struct ChatItem {
     pub updated_at: i64,
     /// When it was made.
     pub created_at: i64,
-    /// When its owner last read it.
-    pub last_read_at: Option<i64>,
+    /// When its owner last read it; when it was made, if never.
+    pub last_read_at: i64,
     /// Where a search found something, if it was in a message.
     pub snippet: Option<String>,
     /// Whether a reply is being generated; storage does not know and says `false`.
@@ -143,12 +143,13 @@ pub(crate) const ITEM_COLUMNS: &str = "chats.id, chats.title, chats.updated_at, 
 
 impl ChatItem {
     pub(crate) fn from_row(row: &Row) -> Result<Self> {
+        let created_at = row.int("created_at")?;
         Ok(Self {
             id: row.text("id")?,
             title: row.text("title")?,
             updated_at: row.int("updated_at")?,
-            created_at: row.int("created_at")?,
-            last_read_at: row.opt_int("last_read_at")?,
+            created_at,
+            last_read_at: row.opt_int("last_read_at")?.unwrap_or(created_at),
             snippet: None,
             active: false,
             archived: row.boolean("archived")?,

@@ -97,7 +97,7 @@ async fn the_main_list_leaves_out_what_has_a_list_of_its_own(fixture: Fixture) {
     assert_eq!(
         serde_json::to_value(&item).unwrap(),
         json!({"id": plain.id, "title": "plain", "updated_at": plain.updated_at, "created_at": plain.created_at,
-            "last_read_at": null, "snippet": null, "active": false, "archived": false})
+            "last_read_at": plain.created_at, "snippet": null, "active": false, "archived": false})
     );
     // Newest first, 60 a page.
     for number in 0..70 {

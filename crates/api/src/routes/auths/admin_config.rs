@@ -13,12 +13,15 @@ pub(super) async fn read(State(app): State<App>) -> axum::Json<Value> {
     axum::Json(forms::ADMIN.fill(&app.settings()))
 }
 
-/// `POST /api/v1/auths/admin/config`: what the form leaves out stays as it is.
+/// `POST /api/v1/auths/admin/config`: what the form leaves out stays as it is. No change here ends a session, and the
+/// answer says so.
 pub(super) async fn change(State(app): State<App>, Form(form): Form<Value>) -> ApiResult<axum::Json<Value>> {
     limits::check_texts(&form).map_err(ApiError::with_plain_detail)?;
     let changed = app.settings.fill_in(forms::ADMIN, &form).await;
     let settings = changed.map_err(|error| ApiError::from(error).with_plain_detail())?;
-    Ok(axum::Json(forms::ADMIN.fill(&settings)))
+    let mut answer = forms::ADMIN.fill(&settings);
+    answer["sessions_revoked"] = json!(false);
+    Ok(axum::Json(answer))
 }
 
 /// `GET /api/v1/auths/admin/config/ldap`: this server knows no directory.

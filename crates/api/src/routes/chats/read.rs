@@ -14,7 +14,10 @@ pub(super) async fn document(
     Path(id): Path<String>,
 ) -> ApiResult<axum::Json<ChatDocument>> {
     let document = app.database.documents().get(caller.user_id(), &id).await.map_err(unknown)?;
-    Ok(axum::Json(with_live_text(&app, document).await?))
+    let mut document = with_live_text(&app, document).await?;
+    // Whose chat it is may go on with it; who reads a shared one may be shown less.
+    document.set("share_mode", "continue");
+    Ok(axum::Json(document))
 }
 
 /// `GET /api/v1/chats/{id}/pinned`

@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 /// What somebody who is not signed in must know.
 pub(super) fn public(config: &Config, settings: &Settings) -> Map<String, Value> {
     let features = json!({
+        // No speech, search or embedding engine runs inside the server, as in the slim edition of the reference.
+        "slim": true,
         "auth": config.auth.enabled,
         "auth_trusted_header": false,
         "enable_signup_password_confirmation": false,

@@ -47,9 +47,10 @@ async fn search(
                     Some(message_id) => format!("/c/{}?message={message_id}", item.id),
                     None => format!("/c/{}", item.id),
                 };
+                let snippet = item.snippet.unwrap_or_default();
                 json!({
-                    "id": format!("chat:{}", item.id), "kind": "chat", "title": item.title, "context": null,
-                    "snippet": item.snippet, "preview": item.snippet, "url": url, "updated_at": item.updated_at,
+                    "id": format!("chat:{}", item.id), "kind": "chat", "title": item.title, "context": "",
+                    "snippet": snippet, "preview": snippet, "url": url, "updated_at": item.updated_at,
                     "shared": false, "pinned": item.pinned,
                 })
             })

@@ -17,7 +17,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 type Wire = WebSocketStream<TcpStream>;
 type Out = Arc<tokio::sync::Mutex<SplitSink<Wire, Message>>>;
 
-/// One event `events` or `events:channel` as it was heard.
+/// One event as it was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Heard {
     /// Name of the event.
@@ -218,8 +218,9 @@ async fn read(mut incoming: SplitStream<Wire>, inbox: Arc<Inbox>, out: Out) {
             let _ = out.lock().await.send(Message::text("3")).await;
         } else if let Some(arguments) = text.strip_prefix("42") {
             let arguments: Value = serde_json::from_str(arguments).expect("an event");
-            if arguments[0] == "events" || arguments[0] == "events:channel" {
-                inbox.heard.lock().unwrap().push(Heard::new(arguments[1].clone()));
+            let name = arguments[0].as_str().expect("a name");
+            if ["events", "events:channel", "access:updated"].contains(&name) {
+                inbox.heard.lock().unwrap().push(Heard::new(name, arguments[1].clone()));
             }
         } else if let Some(ack) = text.strip_prefix("43") {
             let digits = ack.find('[').expect("an acknowledgement");
