@@ -4,21 +4,11 @@ import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before } from "node:test";
-import { chromium } from "playwright-core";
 import { addUser, Api, signUp } from "../support/api.mjs";
 import { Provider } from "../support/provider.mjs";
 import { Server } from "../support/server.mjs";
 import { LIMIT, until } from "../support/wait.mjs";
-
-const BROWSER_ARGUMENTS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-];
+import { launchBrowser } from "./launch.mjs";
 
 const SCREENSHOTS = join(import.meta.dirname, "../../target/screenshots");
 
@@ -74,11 +64,7 @@ export class World {
       ...environment,
     });
     if (administrator) this.admin = await signUp(this.server.url);
-    this.browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      args: BROWSER_ARGUMENTS,
-      headless: true,
-    });
+    this.browser = await launchBrowser();
   }
 
   async #stop() {

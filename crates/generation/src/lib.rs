@@ -13,6 +13,7 @@ mod reply;
 mod request;
 mod service;
 mod store;
+mod suggestions;
 mod writing;
 
 pub use error::GenerationError;

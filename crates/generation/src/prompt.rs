@@ -64,6 +64,16 @@ impl Turn {
         }
         Some(Self { role: role.to_owned(), content })
     }
+
+    /// What it says, without pictures.
+    pub fn text(&self) -> String {
+        match &self.content {
+            Value::String(text) => text.clone(),
+            parts => {
+                parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect()
+            }
+        }
+    }
 }
 
 /// The text of the `message` items of an output.

@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// Time between two saves of the text so far, while it grows. What a crash loses is at most this much.
-const SAVE_INTERVAL: Duration = Duration::from_secs(2);
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Longest that joined deltas are held back while the provider keeps the stream full.
 const MAX_HOLD: Duration = Duration::from_millis(25);

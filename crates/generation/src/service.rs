@@ -23,10 +23,10 @@ use tokio_util::task::TaskTracker;
 pub const MAX_ANSWERS: usize = 16;
 
 /// Longest time a helper question (title, tags, follow-ups) may take.
-const AFTERWARDS_TIMEOUT: Duration = Duration::from_mins(1);
+pub(crate) const AFTERWARDS_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Longest answer to a helper question, in tokens.
-const AFTERWARDS_TOKENS: u32 = 300;
+pub(crate) const AFTERWARDS_TOKENS: u32 = 300;
 
 /// What replies are made of and told through.
 pub(crate) struct Services {
@@ -56,12 +56,12 @@ impl Services {
     }
 
     /// Whether the model runs here on the CPU, too small and too slow for helper questions.
-    fn is_demonstration(&self, model: &str) -> bool {
+    pub(crate) fn is_demonstration(&self, model: &str) -> bool {
         self.local_models.iter().any(|local| local == model)
     }
 
     /// The model that answers helper questions about an answer of `model`.
-    fn helper_model(&self, model: &str) -> String {
+    pub(crate) fn helper_model(&self, model: &str) -> String {
         let settings = self.settings.current();
         let is_local = self.providers.model(model).is_some_and(|known| known.connection_type == "local");
         let chosen = if is_local { &settings.tasks.model } else { &settings.tasks.model_external };
@@ -89,7 +89,7 @@ impl Drop for Streaming<'_> {
 /// The replies of this node. Clones share them.
 #[derive(Clone)]
 pub struct Replies {
-    services: Arc<Services>,
+    pub(crate) services: Arc<Services>,
 }
 
 impl Replies {
@@ -302,9 +302,6 @@ impl Exchange {
             Ending::Failed(message) => {
                 let error = json!({ "error": { "content": message }, "done": true });
                 audience.tell("chat:message:error", &error).await;
-                if self.stored {
-                    audience.tell("chat:list", &listed).await;
-                }
             }
         }
     }

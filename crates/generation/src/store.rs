@@ -146,10 +146,7 @@ impl Services {
 
 /// The conversation of a chat that is not stored.
 fn temporary(turns: &[Turn]) -> Turned {
-    let question = turns.iter().rev().find(|turn| turn.role == "user").map(|turn| match &turn.content {
-        Value::String(text) => text.clone(),
-        parts => parts.as_array().into_iter().flatten().filter_map(|part| part["text"].as_str()).collect(),
-    });
+    let question = turns.iter().rev().find(|turn| turn.role == "user").map(Turn::text);
     Turned {
         question_id: None,
         question: question.unwrap_or_default(),

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     running: Option<BoxFuture<'static, ()>>,
     assembly: Option<Box<Assembly>>,
     bucket: Bucket,
+    /// Whether `bucket` is that of an authenticated socket.
+    trusted: bool,
     closed: bool,
 }
 
@@ -74,6 +76,7 @@ impl Session {
             running: None,
             assembly: None,
             bucket,
+            trusted: false,
             closed: false,
         }
     }
@@ -95,8 +98,14 @@ impl Session {
     /// Counts one packet against the rate limit.
     pub(crate) fn count(&mut self) -> Result<(), DisconnectReason> {
         let config = &self.node.config;
-        let share = if self.engine.authenticated.load(Ordering::Relaxed) { 1 } else { ANONYMOUS_SHARE };
+        let trusted = self.engine.authenticated.load(Ordering::Relaxed);
+        let share = if trusted { 1 } else { ANONYMOUS_SHARE };
         let (rate, burst) = (config.events_per_second / share, config.event_burst / share);
+        if trusted != self.trusted {
+            // Its new allowance begins full: what it sent to get in does not count.
+            self.trusted = trusted;
+            self.bucket = Bucket::new(burst, self.node.now());
+        }
         if self.bucket.take(rate.max(1), burst.max(1), self.node.now()) {
             Ok(())
         } else {

@@ -202,7 +202,7 @@ impl AccessGrants {
             self.database.dialect().unfold("$2")
         ))
         .bind(resource_type.as_str())
-        .bind(Json::from(resource_ids).to_string())
+        .bind_list(resource_ids)
         .bind(MAX_GRANTS_OF_TYPE);
         by_resource(&self.database.read(statement).await?)
     }
@@ -237,7 +237,7 @@ impl AccessGrants {
         let statement = Statement::new(format!("SELECT {condition} AS granted"))
             .bind(resource_type.as_str())
             .bind(user_id)
-            .bind(Json::from(group_ids).to_string())
+            .bind_list(group_ids)
             .bind(permission.as_str())
             .bind(resource_id);
         self.database.read_one(statement).await?.map_or(Ok(false), |row| row.boolean("granted"))
@@ -260,9 +260,9 @@ impl AccessGrants {
         ))
         .bind(resource_type.as_str())
         .bind(user_id)
-        .bind(Json::from(group_ids).to_string())
+        .bind_list(group_ids)
         .bind(permission.as_str())
-        .bind(Json::from(resource_ids).to_string());
+        .bind_list(resource_ids);
         self.database.read(statement).await?.iter().map(|row| row.text("resource_id")).collect()
     }
 }
@@ -332,7 +332,7 @@ pub(crate) async fn replace_grants(
     if !gone.is_empty() {
         let list = transaction.dialect().unfold("$1");
         let statement = Statement::new(format!("DELETE FROM access_grants WHERE id IN {list}"))
-            .bind(Json::from(gone).to_string());
+            .bind_list(gone);
         transaction.execute(statement).await?;
     }
     for new in wanted.iter().filter(|new| !stored.iter().any(|grant| same(grant, new))) {

@@ -87,7 +87,7 @@ impl Settings {
         let version = next_version(&mut transaction).await?;
         let list = transaction.dialect().unfold("$1");
         let statement = Statement::new(format!("DELETE FROM settings WHERE name IN {list}"))
-            .bind(Value::from(names).to_string());
+            .bind_list(names);
         transaction.execute(statement).await?;
         transaction.commit().await?;
         Ok(version)

@@ -59,14 +59,18 @@ pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
     Some(response)
 }
 
-/// The entry page.
-pub(super) fn index() -> Response {
+/// The entry page; 304 where the client has it already.
+pub(super) fn index(headers: &HeaderMap) -> Response {
     match Page::get("index.html") {
         Some(page) => {
-            let mut response = body(page);
-            response
-                .headers_mut()
-                .insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            let etag = etag(&page);
+            let mut response =
+                if matches(headers, &etag) { StatusCode::NOT_MODIFIED.into_response() } else { body(page) };
+            let headers = response.headers_mut();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+            if let Ok(value) = HeaderValue::from_str(&etag) {
+                headers.insert(header::ETAG, value);
+            }
             response
         }
         None => ApiError::not_found(

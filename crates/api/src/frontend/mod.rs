@@ -6,11 +6,12 @@
 
 mod directory;
 mod embedded;
+mod shared;
 
 use crate::App;
 use crate::http::ApiError;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use std::path::PathBuf;
 
@@ -55,9 +56,17 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
     if API_ROOTS.contains(&root) && !is_static {
         return not_found();
     }
+    if let Some(redirect) = shared::redirect(request.uri()) {
+        return redirect;
+    }
+    let headers = request.headers().clone();
     let file = match &app.frontend {
-        Frontend::Embedded => embedded::file(&path, request.headers()),
-        Frontend::Directory(directory) => directory.file(&path, request).await,
+        Frontend::Embedded => embedded::file(&path, &headers),
+        // Pictures that every site needs are ours where the build has none.
+        Frontend::Directory(directory) => match directory.file(&path, request).await {
+            None if is_static => embedded::file(&path, &headers),
+            file => file,
+        },
     };
     if let Some(response) = file {
         return response;
@@ -65,14 +74,14 @@ pub(crate) async fn serve(State(app): State<App>, request: Request) -> Response 
     if is_static || has_extension(&path, "js") {
         return not_found();
     }
-    index(&app).await
+    index(&app, &headers).await
 }
 
 /// The page's entry, never kept by a cache without asking.
-async fn index(app: &App) -> Response {
+async fn index(app: &App, headers: &HeaderMap) -> Response {
     let mut response = match &app.frontend {
-        Frontend::Embedded => embedded::index(),
-        Frontend::Directory(directory) => directory.index().await,
+        Frontend::Embedded => embedded::index(headers),
+        Frontend::Directory(directory) => directory.index(headers).await,
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

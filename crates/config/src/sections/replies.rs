@@ -14,7 +14,7 @@ section! {
         /// Saves the text in SQL while it arrives, not only at the end.
         realtime_save: bool = variable("ENABLE_REALTIME_CHAT_SAVE", Bool)
             .or("false")
-            .no_effect("The text so far is saved every two seconds while it arrives.");
+            .no_effect("The text so far is saved every second while it arrives.");
     }
     others {
         /// Rounds of tool calls in one answer; -1 for no limit.

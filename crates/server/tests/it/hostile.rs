@@ -136,7 +136,7 @@ async fn attack(base: String, token: Option<String>, victim: String, seed: u64, 
         {
             continue;
         }
-        for _ in 0..1 + chance.below(60) {
+        for _ in 0..=chance.below(60) {
             let outcome = match frame(&mut chance, &victim) {
                 Frame::Text(text) => wire.send(Message::text(text)).await.map_err(drop),
                 Frame::Binary(bytes) => wire.send(Message::binary(bytes)).await.map_err(drop),

@@ -20,6 +20,7 @@ mod openai_form;
 mod person;
 mod providers;
 mod replies;
+mod routes;
 mod sessions;
 mod sign_in;
 mod sign_up;

@@ -144,10 +144,7 @@ async fn errors_pass_through_with_status_and_body(place: Place) {
             );
         }
     }
-    assert_eq!(
-        ada.post("/api/chat/completions", form("[[silent]]")).await.expect_plain(504).contains("1 s"),
-        true
-    );
+    assert!(ada.post("/api/chat/completions", form("[[silent]]")).await.expect_plain(504).contains("1 s"));
     ada.post("/api/chat/completions", form("[[html]]")).await.expect_plain(502);
     let mut unknown = form("hello");
     unknown["model"] = json!("no-such-model");

@@ -201,7 +201,7 @@ async fn an_ollama_server_is_listed_and_asked(place: Place) {
         json!({ "model": "llama:1b", "message": { "role": "assistant", "content": "lo" }, "done": false }),
         json!({ "model": "llama:1b", "message": { "role": "assistant", "content": "" }, "done": true, "done_reason": "stop", "prompt_eval_count": 3, "eval_count": 2 }),
     ];
-    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let text = lines.map(|line| line.to_string()).join("\n") + "\n";
     let router = axum::Router::new()
         .route("/api/version", get(async || axum::Json(json!({ "version": "0.9.9" }))))
         .route("/api/tags", get(async move || axum::Json(tags)))

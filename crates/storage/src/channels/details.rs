@@ -211,7 +211,7 @@ impl ChannelMessages {
              WHERE place <= $2 ORDER BY message_id, first_at, name, place LIMIT $3",
             self.database.dialect().unfold("$1")
         ))
-        .bind(Json::from(ids).to_string())
+        .bind_list(ids)
         .bind(MAX_NAMED)
         .bind(MAX_REACTIONS);
         let mut reactions: HashMap<String, Vec<Reaction>> = HashMap::new();

@@ -212,7 +212,7 @@ impl Channels {
              ORDER BY channel_members.channel_id, lower(users.name), users.id LIMIT $2",
             self.database.dialect().unfold("$1")
         ))
-        .bind(Json::from(channel_ids).to_string())
+        .bind_list(channel_ids)
         .bind(MAX_PEOPLE);
         let mut people: HashMap<String, Vec<ChannelPerson>> = HashMap::new();
         for row in self.database.read(statement).await? {
@@ -260,7 +260,7 @@ impl Channels {
             self.database.dialect().unfold("$2")
         ))
         .bind(channel_id)
-        .bind(Json::from(user_ids).to_string());
+        .bind_list(user_ids);
         let mut transaction = self.database.begin().await?;
         let rows = transaction.all(statement).await?;
         transaction.commit().await?;
@@ -320,12 +320,11 @@ pub(super) async fn add_members(
     people: &BTreeSet<String>,
     manager: Option<&str>,
 ) -> Result<Vec<String>> {
-    let ids = Json::from(people.iter().map(String::as_str).collect::<Vec<_>>()).to_string();
     let wanted = transaction.dialect().unfold("$1");
     let statement = Statement::new(format!(
         "SELECT count(*) AS total FROM users WHERE users.id IN {wanted} AND users.role <> 'pending'"
     ))
-    .bind(&ids);
+    .bind_list(people);
     let known = transaction.optional(statement).await?.map_or(Ok(0), |row| row.int("total"))?;
     if usize::try_from(known) != Ok(people.len()) {
         return Err(StorageError::UserNotFound);
@@ -335,7 +334,7 @@ pub(super) async fn add_members(
          SELECT $2, users.id, users.id = $3, TRUE, $4 FROM users WHERE users.id IN {wanted} \
          ON CONFLICT (channel_id, user_id) DO NOTHING RETURNING user_id"
     ))
-    .bind(ids)
+    .bind_list(people)
     .bind(channel_id)
     .bind(manager.unwrap_or_default())
     .bind(clock::nanoseconds());

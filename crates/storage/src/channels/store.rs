@@ -156,7 +156,7 @@ impl Channels {
             self.database.dialect().unfold("$2")
         ))
         .bind(user_id)
-        .bind(Json::from(ids).to_string());
+        .bind_list(ids);
         self.database.read(statement).await?.iter().map(|row| row.text("channel_id")).collect()
     }
 }
@@ -175,7 +175,7 @@ pub(super) fn bind_viewer(statement: Statement, viewer: ChannelViewer<'_>) -> St
     statement
         .bind(ResourceType::Channel.as_str())
         .bind(viewer.user_id)
-        .bind(Json::from(viewer.group_ids).to_string())
+        .bind_list(viewer.group_ids)
         .bind(Permission::Read.as_str())
 }
 

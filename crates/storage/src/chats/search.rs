@@ -157,7 +157,7 @@ impl Chats {
             tests.join(" OR ")
         ))
         .bind(user_id)
-        .bind(Json::from(page).to_string())
+        .bind_list(page)
         .bind_all(like_patterns(text).iter().map(Value::from));
         let mut found: Vec<(String, String)> = Vec::new();
         for row in self.database.read(statement).await? {

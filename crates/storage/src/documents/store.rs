@@ -215,7 +215,7 @@ async fn write_history(
         let list = transaction.dialect().unfold("$2");
         let statement = Statement::new(format!("DELETE FROM messages WHERE chat_id = $1 AND id IN {list}"))
             .bind(&chat.id)
-            .bind(Json::from(delete).to_string());
+            .bind_list(delete);
         transaction.execute(statement).await?;
     }
     let write: Vec<_> = write.iter().map(|(sequence, message)| (*sequence, message)).collect();

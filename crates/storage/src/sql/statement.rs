@@ -19,6 +19,16 @@ fn without_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
+impl Value {
+    /// Texts as one JSON array, for [`Dialect::unfold`](super::Dialect::unfold).
+    ///
+    /// The escape of NUL is as unwelcome to PostgreSQL's JSON as NUL itself is in a text.
+    pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
+        let texts = texts.into_iter().map(|text| without_nul(text.as_ref().to_owned()));
+        serde_json::Value::from_iter(texts).to_string().into()
+    }
+}
+
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(Some(without_nul(value)))
@@ -135,6 +145,7 @@ mod tests {
 
     #[test]
     fn nul_never_reaches_the_database() {
+        assert_eq!(Value::list(["a\0b", "c"]), Value::Text(Some("[\"a\u{fffd}b\",\"c\"]".into())));
         assert_eq!(Value::from("a\0b"), Value::Text(Some("a\u{fffd}b".into())));
         assert_eq!(Value::from(Some("x".to_owned())), Value::Text(Some("x".into())));
     }

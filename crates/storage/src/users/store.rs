@@ -76,7 +76,7 @@ impl Users {
         }
         let list = self.database.dialect().unfold("$1");
         let statement = Statement::new(format!("SELECT {USER_COLUMNS} FROM users WHERE id IN {list}"))
-            .bind(Json::from(ids).to_string());
+            .bind_list(ids);
         self.database.read(statement).await?.iter().map(User::from_row).collect()
     }
 

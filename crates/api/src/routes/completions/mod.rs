@@ -7,6 +7,9 @@ mod form;
 mod openai;
 mod page;
 
+pub(super) use openai::whole;
+pub(super) use page::turns;
+
 use crate::App;
 use crate::http::json::MAX_LARGE_BODY;
 use crate::http::{Access, ApiError, ApiResult, Caller, Json, Route};
@@ -57,15 +60,15 @@ async fn embeddings(
     let cancel = CancellationToken::new();
     let _ends_with_the_request = cancel.clone().drop_guard();
     let answer = app.providers.embeddings(&askable.provider_id, body, &context, &cancel).await;
-    openai::whole(answer)
+    whole(answer)
 }
 
-fn model_not_found() -> ApiError {
+pub(super) fn model_not_found() -> ApiError {
     ApiError::bad_request("Model not found")
 }
 
 /// The caller, as providers are told about it.
-fn requester(caller: &Caller) -> Requester {
+pub(super) fn requester(caller: &Caller) -> Requester {
     let identity = &caller.identity;
     Requester {
         id: identity.id.to_string(),

@@ -69,7 +69,7 @@ fn body(mut body: Map<String, Value>, params: &Map<String, Value>) -> ApiResult<
 }
 
 /// A whole answer, or the provider's refusal.
-pub(super) fn whole(answer: Result<Value, ProviderError>) -> ApiResult<Response> {
+pub(in crate::routes) fn whole(answer: Result<Value, ProviderError>) -> ApiResult<Response> {
     let error = match answer {
         Ok(answer) => return Ok(axum::Json(answer).into_response()),
         Err(error) => error,

@@ -62,7 +62,7 @@ async fn own_temporary(app: &App, caller: &Caller, chat_id: String) -> ApiResult
 }
 
 /// The conversation of a chat that the client keeps.
-fn turns(body: &serde_json::Map<String, Value>) -> ApiResult<Vec<Turn>> {
+pub(in crate::routes) fn turns(body: &serde_json::Map<String, Value>) -> ApiResult<Vec<Turn>> {
     let messages = body.get("messages").and_then(Value::as_array);
     let messages = messages.ok_or_else(|| {
         ApiError::bad_request("The request holds no conversation: \"messages\" is missing.")

@@ -1,4 +1,6 @@
-//! What runs: listed and stopped by chat or by task; and the settings of helper questions.
+//! What runs: listed and stopped by chat or by task; helper questions and their settings.
+
+mod tags;
 
 use crate::App;
 use crate::http::{Access, ApiError, ApiResult, Caller, Json, Path, Route};
@@ -16,6 +18,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::post("/api/tasks/chat/{id}/stop", User, stop_chat),
         Route::get("/api/v1/tasks/config", User, config),
         Route::post("/api/v1/tasks/config/update", Admin, update_config),
+        Route::post("/api/v1/tasks/tags/completions", User, tags::suggest),
     ]
 }
 

@@ -50,12 +50,14 @@ pub(crate) fn prune(shape: &Shape, shapes: &Shapes, value: &mut Value) {
     match (shape, value) {
         (Shape::Named(name), value) => prune(&shapes[name], shapes, value),
         (Shape::List(item), Value::Array(values)) => {
-            for value in values.iter_mut() {
+            for value in values {
                 prune(item, shapes, value);
             }
         }
         (Shape::Map(item), Value::Object(values)) => {
-            values.values_mut().for_each(|value| prune(item, shapes, value));
+            for value in values.values_mut() {
+                prune(item, shapes, value);
+            }
         }
         (Shape::Object(fields), Value::Object(values)) => {
             values.retain(|name, _| fields.iter().any(|field| &field.name == name));
