@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use crate::{
     Database, Result, StorageError, clock,
@@ -331,8 +330,8 @@ pub(crate) async fn replace_grants(
         .collect();
     if !gone.is_empty() {
         let list = transaction.dialect().unfold("$1");
-        let statement = Statement::new(format!("DELETE FROM access_grants WHERE id IN {list}"))
-            .bind_list(gone);
+        let statement =
+            Statement::new(format!("DELETE FROM access_grants WHERE id IN {list}")).bind_list(gone);
         transaction.execute(statement).await?;
     }
     for new in wanted.iter().filter(|new| !stored.iter().any(|grant| same(grant, new))) {

@@ -86,8 +86,7 @@ impl Settings {
         let mut transaction = self.database.begin().await?;
         let version = next_version(&mut transaction).await?;
         let list = transaction.dialect().unfold("$1");
-        let statement = Statement::new(format!("DELETE FROM settings WHERE name IN {list}"))
-            .bind_list(names);
+        let statement = Statement::new(format!("DELETE FROM settings WHERE name IN {list}")).bind_list(names);
         transaction.execute(statement).await?;
         transaction.commit().await?;
         Ok(version)

@@ -5,8 +5,6 @@ use std::{
     fmt::Write as _,
 };
 
-use serde_json::Value as Json;
-
 use super::{ChannelKind, Channels};
 use crate::{
     Direction, Page, Result, Role, StorageError, clock,

@@ -2,8 +2,6 @@
 
 use std::fmt::Write as _;
 
-use serde_json::Value as Json;
-
 use super::{CHATS_PER_PAGE, ChatItem, Chats, ITEM_COLUMNS, tags::tag_id};
 use crate::{
     Result, StorageError,

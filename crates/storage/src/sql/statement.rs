@@ -19,16 +19,6 @@ fn without_nul(text: String) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text }
 }
 
-impl Value {
-    /// Texts as one JSON array, for [`Dialect::unfold`](super::Dialect::unfold).
-    ///
-    /// The escape of NUL is as unwelcome to PostgreSQL's JSON as NUL itself is in a text.
-    pub(crate) fn list<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Self {
-        let texts = texts.into_iter().map(|text| without_nul(text.as_ref().to_owned()));
-        serde_json::Value::from_iter(texts).to_string().into()
-    }
-}
-
 impl From<String> for Value {
     fn from(value: String) -> Self {
         Self::Text(Some(without_nul(value)))
@@ -114,6 +104,14 @@ impl Statement {
         self
     }
 
+    /// Binds texts as one JSON array, for [`Dialect::unfold`](super::Dialect::unfold).
+    ///
+    /// The escape of NUL is as unwelcome to PostgreSQL's JSON as NUL itself is in a text.
+    pub(crate) fn bind_list<T: AsRef<str>>(self, texts: impl IntoIterator<Item = T>) -> Self {
+        let texts = texts.into_iter().map(|text| without_nul(text.as_ref().to_owned()));
+        self.bind(texts.collect::<serde_json::Value>().to_string())
+    }
+
     /// Keeps the prepared form out of the connection's cache, for texts that rarely come twice.
     pub(crate) fn once(mut self) -> Self {
         self.reused = false;
@@ -145,7 +143,8 @@ mod tests {
 
     #[test]
     fn nul_never_reaches_the_database() {
-        assert_eq!(Value::list(["a\0b", "c"]), Value::Text(Some("[\"a\u{fffd}b\",\"c\"]".into())));
+        let list = Statement::new("").bind_list(["a\0b", "c"]);
+        assert_eq!(list.values, [Value::Text(Some("[\"a\u{fffd}b\",\"c\"]".into()))]);
         assert_eq!(Value::from("a\0b"), Value::Text(Some("a\u{fffd}b".into())));
         assert_eq!(Value::from(Some("x".to_owned())), Value::Text(Some("x".into())));
     }

@@ -75,8 +75,8 @@ impl Users {
             return Err(StorageError::TooLarge { what: "users at once", size: ids.len(), limit: MAX_IDS });
         }
         let list = self.database.dialect().unfold("$1");
-        let statement = Statement::new(format!("SELECT {USER_COLUMNS} FROM users WHERE id IN {list}"))
-            .bind_list(ids);
+        let statement =
+            Statement::new(format!("SELECT {USER_COLUMNS} FROM users WHERE id IN {list}")).bind_list(ids);
         self.database.read(statement).await?.iter().map(User::from_row).collect()
     }
 
