@@ -212,7 +212,7 @@ async fn ids_that_nobody_has_are_refused_everywhere(place: Place) {
     let provider = Provider::start().await;
     let node = start(&place, &provider, &[("ENABLE_CHANNELS", "true")]).await;
     let kept = Belongings::of(&node).await;
-    let (long, endless) = ("x".repeat(300), "x".repeat(60_000));
+    let (long, endless) = ("x".repeat(300), "x".repeat(20_000));
     let ids = [
         "unknown",
         "00000000-0000-0000-0000-000000000000",
