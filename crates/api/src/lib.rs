@@ -40,6 +40,7 @@ pub fn router(app: App) -> Router {
     http::table::router(routes::table(), &app)
         .merge(sockets)
         .fallback(frontend::serve)
+        .layer(axum::middleware::from_fn(http::unread::pass_over))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(app)
 }

@@ -2,11 +2,10 @@
 
 use super::error::ApiError;
 use super::object::FormDeserializer;
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
 /// Largest JSON body of most routes, in bytes.
@@ -17,12 +16,6 @@ pub(crate) const MAX_LARGE_BODY: usize = 32 * 1024 * 1024;
 
 /// Longest time a caller may take to send its body.
 pub(crate) const BODY_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(1);
-
-/// Most bytes of a refused body that are read and dropped, so that the client gets to read why.
-const MAX_DRAINED: usize = 64 * 1024 * 1024;
-
-/// Longest time that this may take.
-const DRAIN_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// A JSON body of type `T`, at most `LIMIT` bytes.
 pub(crate) struct Json<T, const LIMIT: usize = MAX_BODY>(pub(crate) T);
@@ -51,42 +44,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
 /// The whole body, within its bounds of size and time.
 async fn read(request: Request, limit: usize) -> Result<Bytes, ApiError> {
-    let mut body = request.into_body();
-    let reading = async {
-        let mut bytes = BytesMut::new();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| ApiError::bad_request("The body ended early."))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if bytes.len() + data.len() > limit {
-                let message = format!("The body is larger than the {limit} bytes allowed here.");
-                return Err(ApiError::too_large(message));
-            }
-            bytes.extend_from_slice(&data);
+    let body = Limited::new(request.into_body(), limit);
+    match tokio::time::timeout(BODY_TIMEOUT, body.collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(ApiError::too_large(format!("The body is larger than the {limit} bytes allowed here.")))
         }
-        Ok(bytes.freeze())
-    };
-    let read = tokio::time::timeout(BODY_TIMEOUT, reading).await;
-    match read {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(refused)) => {
-            // A client that is still sending reads no answer before it is done.
-            let _ = tokio::time::timeout(DRAIN_TIMEOUT, drain(body)).await;
-            Err(refused)
-        }
+        Ok(Err(_)) => Err(ApiError::bad_request("The body ended early.")),
         Err(_) => Err(ApiError::new(
             axum::http::StatusCode::REQUEST_TIMEOUT,
             format!("The body did not arrive within {} s.", BODY_TIMEOUT.as_secs()),
         )),
-    }
-}
-
-/// Reads and drops the rest of a body that is refused anyway, up to a bound.
-async fn drain(mut body: Body) {
-    let mut dropped = 0;
-    while dropped < MAX_DRAINED
-        && let Some(Ok(frame)) = body.frame().await
-    {
-        dropped += frame.data_ref().map_or(0, Bytes::len);
     }
 }
 

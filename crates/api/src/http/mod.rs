@@ -8,6 +8,7 @@ mod object;
 mod path;
 mod reserved;
 pub(crate) mod table;
+pub(crate) mod unread;
 
 pub use error::ApiError;
 pub(crate) use guard::Caller;
