@@ -16,12 +16,34 @@ struct Page;
 /// Compressed forms beside a file, best first: name in `Accept-Encoding`, ending of the file.
 const ENCODINGS: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 
+/// Name of the entry page.
+const INDEX: &str = "index.html";
+
 /// The file at `path`, if the page has it, in the best form the client takes; 304 where it has it already.
 pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
-    if path.is_empty() || path == "index.html" || ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending)) {
+    if path.is_empty() || path == INDEX || ENCODINGS.iter().any(|(_, ending)| path.ends_with(ending)) {
         return None;
     }
-    let plain = Page::get(path)?;
+    let mut response = answer(path, Page::get(path)?, headers);
+    // Names under assets/ carry a hash of what they hold; everything else may change under its name.
+    let caching =
+        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    Some(response)
+}
+
+/// The entry page, in the best form the client takes; 304 where it has it already.
+pub(super) fn index(headers: &HeaderMap) -> Response {
+    match Page::get(INDEX) {
+        Some(page) => answer(INDEX, page, headers),
+        None => ApiError::not_found(
+            "This build has no web page inside. Build it with `make page`, or set FRONTEND_BUILD_DIR.",
+        )
+        .into_response(),
+    }
+}
+
+fn answer(path: &str, plain: EmbeddedFile, headers: &HeaderMap) -> Response {
     let etag = etag(&plain);
     let mut response = if matches(headers, &etag) {
         StatusCode::NOT_MODIFIED.into_response()
@@ -32,52 +54,27 @@ pub(super) fn file(path: &str, headers: &HeaderMap) -> Option<Response> {
             .iter()
             .filter(|(name, _)| accepts(accepted, name))
             .find_map(|(name, ending)| Page::get(&format!("{path}{ending}")).map(|file| (*name, file)));
-        let mut response = match compressed {
+        match compressed {
             Some((name, file)) => {
                 let mut response = body(file);
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
                 response
             }
             None => body(plain),
-        };
-        if let Ok(kind) = HeaderValue::from_str(mime_guess::from_path(path).first_or_octet_stream().as_ref())
-        {
-            response.headers_mut().insert(header::CONTENT_TYPE, kind);
         }
-        response
     };
     let headers = response.headers_mut();
+    let kind = mime_guess::from_path(path).first_or_octet_stream();
+    let kind = if path == INDEX { "text/html; charset=utf-8" } else { kind.as_ref() };
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        headers.insert(header::CONTENT_TYPE, kind);
+    }
     headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // Names under assets/ carry a hash of what they hold; everything else may change under its name.
-    let caching =
-        if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
     if let Ok(value) = HeaderValue::from_str(&etag) {
         headers.insert(header::ETAG, value);
     }
-    Some(response)
-}
-
-/// The entry page; 304 where the client has it already.
-pub(super) fn index(headers: &HeaderMap) -> Response {
-    match Page::get("index.html") {
-        Some(page) => {
-            let etag = etag(&page);
-            let mut response =
-                if matches(headers, &etag) { StatusCode::NOT_MODIFIED.into_response() } else { body(page) };
-            let headers = response.headers_mut();
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-            if let Ok(value) = HeaderValue::from_str(&etag) {
-                headers.insert(header::ETAG, value);
-            }
-            response
-        }
-        None => ApiError::not_found(
-            "This build has no web page inside. Build it with `make page`, or set FRONTEND_BUILD_DIR.",
-        )
-        .into_response(),
-    }
+    response
 }
 
 fn body(file: EmbeddedFile) -> Response {

@@ -13,6 +13,7 @@ mod chat_events;
 mod chats;
 mod configuration;
 mod contract;
+mod frontend;
 mod health;
 mod hostile;
 mod models;
