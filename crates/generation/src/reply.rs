@@ -173,13 +173,11 @@ impl<'a> Run<'a> {
     /// Takes one chunk, or tells what is pending while none is there.
     async fn step(&mut self, stream: &mut ReplyStream) -> Next {
         let chunk = if self.output.has_updates() {
-            match stream.next().now_or_never() {
-                Some(chunk) => chunk,
-                None => {
-                    self.rest().await;
-                    return Next::Continue;
-                }
-            }
+            let Some(chunk) = stream.next().now_or_never() else {
+                self.rest().await;
+                return Next::Continue;
+            };
+            chunk
         } else {
             tokio::select! {
                 biased;

@@ -19,12 +19,15 @@ const LIMIT: usize = 64 * 1024;
 
 /// A frame as a client sends it, masked; for payloads below 64 KiB.
 pub(crate) fn client_frame(payload: &str) -> Vec<u8> {
+    /// The flag of a mask, alone and with the length byte that says: the length follows in 2 bytes.
+    const MASKED: u8 = 0x80;
+    const MASKED_16: u8 = 0xFE;
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = vec![0x81];
     match u8::try_from(payload.len()) {
-        Ok(short) if short < 126 => frame.push(0x80 | short),
+        Ok(short) if short < 126 => frame.push(MASKED | short),
         _ => {
-            frame.push(0x80 | 126);
+            frame.push(MASKED_16);
             frame.extend_from_slice(&u16::try_from(payload.len()).unwrap_or(u16::MAX).to_be_bytes());
         }
     }

@@ -46,7 +46,7 @@ impl Accounts for Database {
                 role: user.role,
                 session_stamp: Some(session_stamp),
                 active,
-                profile: Profile::from(user).to_keep(),
+                profile: Profile::from(user).into_kept(),
             }))
         }
         .boxed()

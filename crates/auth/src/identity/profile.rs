@@ -26,7 +26,7 @@ pub struct Profile {
 
 impl Profile {
     /// The profile, if it is small enough to be kept.
-    pub(crate) fn to_keep(self) -> Option<Box<Self>> {
+    pub(crate) fn into_kept(self) -> Option<Box<Self>> {
         (self.bytes() <= MAX_PROFILE_BYTES).then(|| Box::new(self))
     }
 
@@ -59,9 +59,9 @@ mod tests {
     fn a_profile_is_kept_unless_it_is_large() {
         let small =
             Profile { profile_image_url: "/user.png".into(), bio: Some("Hi".into()), ..Profile::default() };
-        assert_eq!(small.clone().to_keep().as_deref(), Some(&small));
+        assert_eq!(small.clone().into_kept().as_deref(), Some(&small));
         let bio = Some("x".repeat(MAX_PROFILE_BYTES - "/user.png".len()));
-        assert!(Profile { bio: bio.clone(), ..small.clone() }.to_keep().is_some());
-        assert!(Profile { bio, gender: Some("y".into()), ..small }.to_keep().is_none());
+        assert!(Profile { bio: bio.clone(), ..small.clone() }.into_kept().is_some());
+        assert!(Profile { bio, gender: Some("y".into()), ..small }.into_kept().is_none());
     }
 }
