@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run test test-reference bench page build model fmt lint units clean
+.PHONY: run test test-reference bench bench-micro page build model fmt lint clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -18,9 +18,13 @@ test:
 test-reference:
 	scripts/test-reference
 
-## Runs the benchmarks and prints the figures.
+## Runs the benchmarks and prints the figures (BENCH_REFERENCE=1 also measures the reference, see docs/benchmarks.md).
 bench: page
 	scripts/bench
+
+## CPU time of one step of each hot path, in nanoseconds per operation.
+bench-micro:
+	scripts/bench micro
 
 ## Builds the web page into web/dist, if its sources changed.
 page:

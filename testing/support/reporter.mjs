@@ -1,4 +1,4 @@
-/** Reports tests one a line and ends with `N passed, N failed`. */
+/** Reports tests one a line, then what failed once more, and ends with `N passed, N failed`. */
 
 import { relative } from "node:path";
 
@@ -6,6 +6,7 @@ export default async function* report(events) {
   let passed = 0;
   let failed = 0;
   let skipped = 0;
+  const failures = [];
   for await (const { type, data } of events) {
     if (type !== "test:pass" && type !== "test:fail") continue;
     if (data.details?.type === "suite" && type === "test:pass") continue;
@@ -19,9 +20,12 @@ export default async function* report(events) {
       yield `ok ${file}${data.name} (${time})\n`;
     } else {
       failed += 1;
-      yield `NOT OK ${file}${data.name} (${time})\n${reason(data.details?.error)}\n`;
+      const failure = `NOT OK ${file}${data.name} (${time})\n${reason(data.details?.error)}\n`;
+      failures.push(failure);
+      yield failure;
     }
   }
+  if (failures.length > 0) yield `what failed:\n${failures.join("")}`;
   if (skipped > 0) yield `${skipped} skipped\n`;
   // Nothing tested is nothing shown.
   if (passed + failed === 0) {

@@ -14,7 +14,9 @@ pub mod token;
 
 pub use accounts::{Accounts, Credentials};
 pub use error::{AuthError, Result};
-pub use identity::{Identity, LOAD_TIMEOUT, MAX_AGE, MAX_IDENTITIES, OUTAGE_LIMIT};
+pub use identity::{
+    Identity, LOAD_TIMEOUT, MAX_AGE, MAX_IDENTITIES, MAX_PROFILE_BYTES, OUTAGE_LIMIT, Profile,
+};
 pub use password::{PasswordHasher, PasswordPolicy};
 pub use session::{API_KEY_PREFIX, Authenticator, Proof, Session, SessionManager, SignedIn};
 pub use token::Tokens;

@@ -107,6 +107,7 @@ pub(crate) fn identity(user_id: &str, role: Role) -> Identity {
         role,
         session_stamp: Some("stamp-0".to_owned()),
         active: true,
+        profile: None,
     }
 }
 

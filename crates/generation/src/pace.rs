@@ -36,6 +36,11 @@ impl Pace {
     }
 }
 
+/// Whether so many live replies share this node that each is told in steps.
+pub fn is_hurried(live: usize) -> bool {
+    live > UNHURRIED_REPLIES
+}
+
 /// Time between two events of one reply while `live` replies share this node.
 fn gap(live: usize) -> Duration {
     let busy = live.saturating_sub(UNHURRIED_REPLIES);

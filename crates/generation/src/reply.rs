@@ -112,6 +112,8 @@ struct Run<'a> {
     pace: Pace,
     log: Option<ReplyWriter>,
     held_since: Option<Instant>,
+    /// Whether the connection had its turn since the last chunk and brought none.
+    looked: bool,
     saved_at: Instant,
     unsaved: bool,
     last: Option<Box<RawValue>>,
@@ -140,6 +142,7 @@ impl<'a> Run<'a> {
             pace: Pace::default(),
             log,
             held_since: None,
+            looked: false,
             saved_at: Instant::now(),
             unsaved: false,
             last: None,
@@ -169,29 +172,23 @@ impl<'a> Run<'a> {
 
     /// Takes one chunk, or tells what is pending while none is there.
     async fn step(&mut self, stream: &mut ReplyStream) -> Next {
-        let chunk = match stream.next().now_or_never() {
-            Some(chunk) => chunk,
-            None if self.output.has_updates() => {
-                let live = self.reply.services.live();
-                let due = self.pace.due(Instant::now(), self.output.pending_bytes(), live);
-                tokio::select! {
-                    biased;
-                    chunk = stream.next() => chunk,
-                    () = sleep_until(due) => {
-                        self.tell().await;
-                        return Next::Continue;
-                    }
-                }
-            }
-            None => tokio::select! {
+        let chunk = if self.output.has_updates() {
+            let Some(chunk) = stream.next().now_or_never() else {
+                self.rest().await;
+                return Next::Continue;
+            };
+            chunk
+        } else {
+            tokio::select! {
                 biased;
                 chunk = stream.next() => chunk,
                 () = sleep_until(self.saved_at + SAVE_INTERVAL), if self.unsaved => {
                     self.save().await;
                     return Next::Continue;
                 }
-            },
+            }
         };
+        self.looked = false;
         match chunk {
             Some(Ok(chunk)) => match stream.reported(&chunk) {
                 Some(error) => Next::End(failed(&error)),
@@ -199,6 +196,27 @@ impl<'a> Run<'a> {
             },
             Some(Err(error)) => Next::End(failed(&error)),
             None => Next::End(Ending::Completed { last: self.last.take(), usage: self.usage.take() }),
+        }
+    }
+
+    /// Tells what is pending, or under load lets the gap pass first. What the provider sends meanwhile waits in its
+    /// connection and is read in one go: being woken for each token would cost more than the token.
+    async fn rest(&mut self) {
+        let live = self.reply.services.live();
+        let now = Instant::now();
+        let due = self.pace.due(now, self.output.pending_bytes(), live);
+        if due > now {
+            tokio::select! {
+                () = self.reply.guard.cancellation().cancelled() => {}
+                () = sleep_until(due) => {}
+            }
+            self.held_since = None;
+        } else if pace::is_hurried(live) && !self.looked {
+            // The task of the connection hands over what has arrived when it gets its turn.
+            self.looked = true;
+            tokio::task::yield_now().await;
+        } else {
+            self.tell().await;
         }
     }
 

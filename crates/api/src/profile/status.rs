@@ -1,5 +1,6 @@
 //! The status that somebody shows, while it lasts.
 
+use antiphon_auth::Profile;
 use antiphon_storage::{ChannelPerson, User};
 use serde::Serialize;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +17,16 @@ pub(crate) struct Status {
 }
 
 impl Status {
+    /// The status of a profile; empty once it is over.
+    pub(crate) fn of_profile(profile: &Profile) -> Self {
+        Self {
+            emoji: profile.status_emoji.clone(),
+            message: profile.status_message.clone(),
+            expires_at: profile.status_expires_at,
+        }
+        .while_it_lasts()
+    }
+
     /// The status of an account; empty once it is over.
     pub(crate) fn of(user: &User) -> Self {
         Self {

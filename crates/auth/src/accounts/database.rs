@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use antiphon_state::revocation::RevokedToken;
-use antiphon_storage::{Credential, Database, ErrorKind, StorageError};
+use antiphon_storage::{Credential, Database, ErrorKind, SessionState, StorageError};
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
 use super::{Accounts, Credentials};
 use crate::error::{AuthError, Result};
-use crate::identity::Identity;
+use crate::identity::{Identity, Profile};
 
 impl From<StorageError> for AuthError {
     fn from(error: StorageError) -> Self {
@@ -39,13 +39,14 @@ impl Accounts for Database {
     fn load<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<Option<Identity>>> {
         async move {
             let stored = Database::credentials(self).session(user_id).await?;
-            Ok(stored.map(|stored| Identity {
-                id: stored.user.id.into(),
-                email: stored.user.email,
-                name: stored.user.name,
-                role: stored.user.role,
-                session_stamp: Some(stored.session_stamp),
-                active: stored.active,
+            Ok(stored.map(|SessionState { mut user, session_stamp, active }| Identity {
+                id: std::mem::take(&mut user.id).into(),
+                email: std::mem::take(&mut user.email),
+                name: std::mem::take(&mut user.name),
+                role: user.role,
+                session_stamp: Some(session_stamp),
+                active,
+                profile: Profile::from(user).into_kept(),
             }))
         }
         .boxed()

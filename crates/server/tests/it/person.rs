@@ -188,6 +188,8 @@ async fn a_status_ends_in_time(place: Place) {
     let over = json!({ "status_emoji": null, "status_message": "Over", "status_expires_at": 1 });
     ada.post(update, over).await.expect(200);
     assert_eq!(ada.get("/api/v1/users/user/status").await.body["status_message"], json!(null));
+    // The session was read before: what is in memory of it must be given up with each change.
+    assert_eq!(ada.get("/api/v1/auths/").await.body["status_message"], json!(null));
     ada.post(update, json!({ "status_message": "x".repeat(501) })).await.expect(422);
     ada.post(update, json!({ "status_expires_at": "soon" })).await.expect(422);
     node.configure(&ada, json!({ "ENABLE_USER_STATUS": false })).await;

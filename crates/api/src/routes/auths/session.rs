@@ -4,7 +4,7 @@ use super::answer::{BEARER, SessionBody, with_cookie};
 use crate::App;
 use crate::http::{ApiResult, Caller, guard};
 use crate::profile::Status;
-use antiphon_auth::AuthError;
+use antiphon_auth::{AuthError, Profile};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -25,17 +25,22 @@ struct SessionInfo {
 
 /// `GET /api/v1/auths/`: who the caller is; sets the cookie again for the rest of the token's life.
 pub(super) async fn read(State(app): State<App>, caller: Caller, headers: HeaderMap) -> ApiResult<Response> {
-    let user = app.database.users().by_id(caller.user_id()).await?.ok_or(AuthError::InvalidToken)?;
+    let identity = &*caller.identity;
+    let profile = match &identity.profile {
+        Some(profile) => Profile::clone(profile),
+        // Too large to be kept in memory.
+        None => app.database.users().by_id(caller.user_id()).await?.ok_or(AuthError::InvalidToken)?.into(),
+    };
     let token = guard::token(&app, &headers).ok_or(AuthError::NotAuthenticated)?;
     let expires_at = caller.claims().and_then(|claims| claims.expires_at);
     let cookie = app.cookie.set(token, expires_at.map(seconds_until));
-    let status = Status::of(&user);
+    let status = Status::of_profile(&profile);
     let session = SessionBody {
-        id: user.id,
-        name: user.name,
-        role: user.role,
-        email: user.email,
-        profile_image_url: user.profile_image_url,
+        id: identity.id.to_string(),
+        name: identity.name.clone(),
+        role: identity.role,
+        email: identity.email.clone(),
+        profile_image_url: profile.profile_image_url,
         token: token.to_owned(),
         token_type: BEARER,
         expires_at,
@@ -43,9 +48,9 @@ pub(super) async fn read(State(app): State<App>, caller: Caller, headers: Header
     };
     let info = SessionInfo {
         session,
-        bio: user.bio,
-        gender: user.gender,
-        date_of_birth: user.date_of_birth,
+        bio: profile.bio,
+        gender: profile.gender,
+        date_of_birth: profile.date_of_birth,
         status,
     };
     with_cookie(axum::Json(info), &cookie)

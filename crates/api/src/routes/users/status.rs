@@ -46,6 +46,7 @@ pub(super) async fn update(
         ..UserUpdate::default()
     };
     let user = app.database.users().update(caller.user_id(), update).await?;
+    app.authenticator.invalidate_user(&user.id);
     Ok(axum::Json(Status::of(&user)))
 }
 
