@@ -1,0 +1,32 @@
+//! Real servers for tests: Redis in every topology, plain and with TLS, ways to break them, nodes of Antiphon and a balancer.
+//!
+//! A [`Rig`] is one Redis topology on ports that the system chose, in a temporary folder. Everything a rig starts is ended,
+//! by process id, when it is dropped; and also when the process that started it is killed (see [`ground`]).
+//!
+//! ```no_run
+//! # async fn example() -> antiphon_cluster::Result<()> {
+//! use antiphon_cluster::{Kind, Rig};
+//! let rig = Rig::start(Kind::Standalone, false).await?;
+//! let variables = rig.variables(); // REDIS_URL and so on, as an operator would set them
+//! rig.master().await?.freeze()?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod certificates;
+mod error;
+pub mod ground;
+mod options;
+mod ports;
+mod process;
+mod resp;
+mod rig;
+mod server;
+mod wait;
+
+pub use certificates::Certificates;
+pub use error::{Error, Result};
+pub use options::{Kind, Options};
+pub use rig::Rig;
+pub use server::Server;
+pub use wait::wait_until;

@@ -1,0 +1,204 @@
+//! One Redis server or Sentinel of a rig.
+
+use crate::error::{Error, Result};
+use crate::ground::Ground;
+use crate::process::{Process, Recipe};
+use crate::resp::{Connection, USER};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How long a server may take to come up.
+const START: Duration = Duration::from_secs(15);
+
+/// A Redis server or Sentinel, running or not.
+#[derive(Debug)]
+pub struct Server {
+    /// Where it listens on 127.0.0.1, with TLS when the rig has TLS.
+    pub port: u16,
+    name: String,
+    folder: PathBuf,
+    process: Process,
+    /// Kept open, so that the rig is heard also when the server takes no further clients.
+    connection: Mutex<Option<Connection>>,
+}
+
+impl Server {
+    /// Starts a server with this configuration, which says nothing of folder, log and Unix socket. It is not waited for.
+    pub(crate) fn start(
+        ground: &Arc<Ground>,
+        name: &str,
+        port: u16,
+        configuration: &[String],
+        arguments: &[&str],
+    ) -> Result<Self> {
+        let folder = ground.folder(name)?;
+        let path = |file: &str| folder.join(file).display().to_string();
+        let mut lines = vec![
+            format!("dir {}", folder.display()),
+            format!("logfile {}", path("redis.log")),
+            format!("unixsocket {}", path("redis.sock")),
+            format!("user {USER} on nopass ~* &* +@all"),
+            "daemonize no".to_owned(),
+            "bind 127.0.0.1 -::1".to_owned(),
+            "protected-mode no".to_owned(),
+        ];
+        lines.extend_from_slice(configuration);
+        let file = folder.join("redis.conf");
+        std::fs::write(&file, lines.join("\n") + "\n").map_err(Error::file(&file))?;
+        let recipe = Recipe {
+            name: name.to_owned(),
+            program: "redis-server".into(),
+            package: "redis-server",
+            arguments: [path("redis.conf")]
+                .into_iter()
+                .chain(arguments.iter().map(|&text| text.to_owned()))
+                .collect(),
+            environment: None,
+            folder: folder.clone(),
+            output: folder.join("output"),
+        };
+        let process = Process::start(recipe, ground)?;
+        Ok(Self { port, name: name.to_owned(), folder, process, connection: Mutex::new(None) })
+    }
+
+    /// Waits until it takes commands.
+    pub(crate) async fn wait_ready(&self) -> Result<()> {
+        let what = format!("{} takes commands", self.name);
+        let ready = async || self.process.pid().is_none() || self.admin(&["PING"]).await.is_ok();
+        crate::wait_until(&what, START, ready).await?;
+        if self.process.pid().is_none() {
+            return Err(self.process.ended(&self.folder.join("redis.log")));
+        }
+        Ok(())
+    }
+
+    /// Its name in the rig, such as `server-0` or `sentinel-2`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Host and port, as clients reach it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Its process id while it runs. It changes with a restart.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.pid()
+    }
+
+    /// Whether it runs and is not frozen.
+    pub fn answers(&self) -> bool {
+        !self.process.frozen() && self.process.pid().is_some()
+    }
+
+    /// Ends it as a crash would (`SIGKILL`).
+    pub fn kill(&self) -> Result<()> {
+        self.process.kill()
+    }
+
+    /// Asks it to end (`SIGTERM`) and waits until it has.
+    pub async fn terminate(&self) -> Result<()> {
+        self.process.terminate().await
+    }
+
+    /// Stops it in the middle of whatever it does (`SIGSTOP`): connections stay open, and the kernel takes new ones, but nothing
+    /// is answered.
+    pub fn freeze(&self) -> Result<()> {
+        self.process.freeze()
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) -> Result<()> {
+        self.process.thaw()
+    }
+
+    /// Kills it if it runs, and starts it on the same port; returns when it takes commands.
+    ///
+    /// With `keep` it finds what it had on disk, which is something only in a rig that is `persistent`; without, it is
+    /// empty. Its place in the topology (replica of whom, slots) is kept in both cases.
+    pub async fn restart(&self, keep: bool) -> Result<()> {
+        self.kill()?;
+        if !keep {
+            for data in ["appendonlydir", "dump.rdb"].map(|name| self.folder.join(name)) {
+                let removed =
+                    if data.is_dir() { std::fs::remove_dir_all(&data) } else { std::fs::remove_file(&data) };
+                if let Err(error) = removed
+                    && error.kind() != std::io::ErrorKind::NotFound
+                {
+                    return Err(Error::file(data)(error));
+                }
+            }
+        }
+        *self.connection.lock().await = None;
+        self.process.again()?;
+        self.wait_ready().await
+    }
+
+    /// Sends a command, and gives the reply as `redis-cli` prints it to a pipe: one line per element, nested ones too.
+    ///
+    /// It goes over a Unix socket as a user of the rig, so neither TLS nor passwords nor a broken network are in the way. A
+    /// command that was cut off by the server (`CLIENT KILL`, `timeout`) is sent once more. An error reply is
+    /// [`Error::Reply`]; a server that says nothing for 5 s is [`Error::Late`].
+    pub async fn admin(&self, command: &[&str]) -> Result<String> {
+        if !self.answers() {
+            return Err(Error::NotRunning { name: self.name.clone() });
+        }
+        let mut kept = self.connection.lock().await;
+        // Taken out, so that a connection whose reply nobody waits for any longer is never used again.
+        if let Some(mut connection) = kept.take() {
+            match connection.command(command).await {
+                Err(Error::Io { .. }) => {}
+                answer => {
+                    if !matches!(answer, Err(Error::Late { .. })) {
+                        *kept = Some(connection);
+                    }
+                    return answer;
+                }
+            }
+        }
+        let mut connection = Connection::open(&self.folder.join("redis.sock"), &self.name).await?;
+        let answer = connection.command(command).await;
+        if matches!(answer, Ok(_) | Err(Error::Reply { .. })) {
+            *kept = Some(connection);
+        }
+        answer
+    }
+
+    /// One field of `INFO`, such as `master_link_status`.
+    pub async fn info(&self, field: &str) -> Result<String> {
+        let all = self.admin(&["INFO", "everything"]).await?;
+        let found = all.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let text = || Error::Unexpected { name: self.name.clone(), text: format!("INFO without {field}") };
+        Ok(found.ok_or_else(text)?.trim().to_owned())
+    }
+
+    /// How many clients are connected, subscribers included, without the rig itself, replicas, masters and Sentinels.
+    pub async fn connected_clients(&self) -> Result<usize> {
+        Ok(self.clients().await?.len())
+    }
+
+    /// The lines of `CLIENT LIST` for those [`connected_clients`](Self::connected_clients) counts.
+    pub async fn clients(&self) -> Result<Vec<String>> {
+        let all = self.admin(&["CLIENT", "LIST"]).await?;
+        let field = |line: &str, name: &str| {
+            line.split(' ')
+                .find_map(|part| part.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
+                .unwrap_or_default()
+        };
+        let is_client = |line: &&str| {
+            let own = field(line, "user") == USER;
+            let server = field(line, "flags").contains(['S', 'M']);
+            !line.is_empty() && !own && !server && !field(line, "name").starts_with("sentinel-")
+        };
+        Ok(all.lines().filter(is_client).map(str::to_owned).collect())
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> Result<String> {
+        let path = self.folder.join("redis.log");
+        std::fs::read_to_string(&path).map_err(Error::file(path))
+    }
+}

@@ -1,0 +1,3 @@
+//! The rig against the real servers that it starts.
+
+mod standalone;
