@@ -40,6 +40,8 @@ pub struct Options {
     pub master_name: String,
     /// Replicas of the standalone server. They fail over only by hand.
     pub replicas: usize,
+    /// Whether a [`Proxy`](crate::Proxy) stands before each server and Sentinel; clients are told only of the proxies.
+    pub proxied: bool,
     /// Whether data is on disk (append-only file), so that `restart(true)` finds it again.
     pub persistent: bool,
     /// Further lines for `redis.conf` of the servers, not of the Sentinels.
@@ -60,6 +62,7 @@ impl Options {
             sentinel_password: None,
             master_name: "mymaster".to_owned(),
             replicas: 0,
+            proxied: false,
             persistent: false,
             settings: Vec::new(),
         }

@@ -85,11 +85,6 @@ impl Process {
         kept
     }
 
-    /// Changes what is started the next time.
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Recipe)) {
-        change(&mut self.recipe.lock());
-    }
-
     pub(crate) fn name(&self) -> String {
         self.recipe.lock().name.clone()
     }

@@ -35,7 +35,7 @@ impl Connection {
         let exchange = async {
             let mut request = format!("*{}\r\n", arguments.len());
             for argument in arguments {
-                request.push_str(&format!("${}\r\n{argument}\r\n", argument.len()));
+                request += &format!("${}\r\n{argument}\r\n", argument.len());
             }
             self.stream.write_all(request.as_bytes()).await.map_err(Error::io(self.name.clone()))?;
             self.reply().await
@@ -51,11 +51,10 @@ impl Connection {
             let line = self.line().await?;
             let (sign, rest) = line.split_at_checked(1).unwrap_or_default();
             match sign {
-                "+" | ":" => lines.push(rest.to_owned()),
                 "-" if lines.is_empty() && awaited == 0 => {
                     return Err(Error::Reply { name: self.name.clone(), text: rest.to_owned() });
                 }
-                "-" => lines.push(rest.to_owned()),
+                "+" | ":" | "-" => lines.push(rest.to_owned()),
                 "$" | "*" => match (sign, rest.parse::<usize>()) {
                     ("*", Ok(elements)) => awaited += elements,
                     (_, Ok(length)) => lines.push(self.bulk(length).await?),

@@ -1,6 +1,10 @@
 //! One Redis topology, started for a test.
 
+mod cluster;
 mod configuration;
+mod replication;
+mod sentinel;
+mod slots;
 mod variables;
 
 use crate::certificates::Certificates;
@@ -8,13 +12,25 @@ use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::options::{Kind, Options};
 use crate::ports;
+use crate::proxy::Proxy;
 use crate::server::Server;
-use configuration::Configuration;
+use configuration::{Configuration, Ports};
+pub use slots::SlotMove;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 
 /// How often a rig is begun anew because another process took one of its ports.
 const ATTEMPTS: usize = 5;
+
+/// Replicas in a Sentinel rig.
+const SENTINEL_REPLICAS: usize = 2;
+
+/// Sentinels in a Sentinel rig.
+const SENTINELS: usize = 3;
+
+/// Masters in a cluster.
+const CLUSTER_MASTERS: usize = 3;
 
 /// One Redis topology. Dropping it ends all its processes, frozen ones too, and removes its folder.
 #[derive(Debug)]
@@ -60,24 +76,51 @@ impl Rig {
             ground,
         };
         match options.kind {
-            Kind::Standalone | Kind::Sentinel | Kind::Cluster => {
-                rig.start_servers(1 + options.replicas).await?
+            Kind::Standalone => {
+                rig.start_servers(1 + options.replicas).await?;
+                rig.replicate().await?;
+            }
+            Kind::Sentinel => {
+                rig.start_sentinel_rig().await?;
+            }
+            Kind::Cluster => {
+                rig.start_servers(2 * CLUSTER_MASTERS).await?;
+                rig.join().await?;
             }
         }
         Ok(rig)
     }
 
-    async fn start_servers(&mut self, count: usize) -> Result<()> {
+    /// Starts Redis servers, which are not connected to one another yet, and waits until they take commands.
+    async fn start_servers(&mut self, count: usize) -> Result<Vec<Ports>> {
+        let buses = if self.options.kind == Kind::Cluster { count } else { 0 };
+        let (all, proxies) = self.places(count, buses)?;
         let configuration =
             Configuration { options: &self.options, certificates: self.certificates.as_ref() };
-        for (index, port) in ports::free(count)?.into_iter().enumerate() {
+        for (index, (&ports, proxy)) in all.iter().zip(proxies).enumerate() {
             let name = format!("server-{index}");
-            self.servers.push(Server::start(&self.ground, &name, port, &configuration.server(port), &[])?);
+            let lines = configuration.server(ports);
+            self.servers.push(Server::start(&self.ground, &name, ports.own, proxy, &lines, &[])?);
         }
         for server in &self.servers {
             server.wait_ready().await?;
         }
-        Ok(())
+        Ok(all)
+    }
+
+    /// Ports for so many servers, of which the first `buses` get one for a cluster's bus, and their proxies.
+    fn places(&self, count: usize, buses: usize) -> Result<(Vec<Ports>, Vec<Option<Proxy>>)> {
+        let free = ports::free(count + buses)?;
+        let mut all = Vec::new();
+        let mut proxies = Vec::new();
+        for (index, &own) in free.iter().take(count).enumerate() {
+            let target = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
+            let proxy = if self.options.proxied { Some(Proxy::start(target)?) } else { None };
+            let announced = proxy.as_ref().map_or(own, |proxy| proxy.port);
+            all.push(Ports { own, announced, bus: free.get(count + index).copied() });
+            proxies.push(proxy);
+        }
+        Ok((all, proxies))
     }
 
     /// What it was made of.
@@ -85,7 +128,7 @@ impl Rig {
         &self.options
     }
 
-    /// The Redis servers, masters first.
+    /// The Redis servers. At the start the masters are first; in a cluster the replica of server `n` is server `n + 3`.
     pub fn servers(&self) -> &[Server] {
         &self.servers
     }
@@ -105,13 +148,24 @@ impl Rig {
         self.ground.path()
     }
 
-    /// The server that takes the writes at this moment.
+    /// The proxies in front of servers and Sentinels, in their order, of a rig that was asked to be `proxied`.
+    pub fn proxies(&self) -> impl Iterator<Item = &Proxy> {
+        self.servers.iter().chain(&self.sentinels).filter_map(Server::proxy)
+    }
+
+    /// The server that takes the writes at this moment: the one that most Sentinels name, or in a cluster the owner of slot 0.
     pub async fn master(&self) -> Result<&Server> {
-        for server in self.servers.iter().filter(|server| server.answers()) {
-            if server.info("role").await? == "master" {
-                return Ok(server);
-            }
+        match self.options.kind {
+            Kind::Standalone => self.replicating_master().await,
+            Kind::Sentinel => match self.named_master().await {
+                Some(master) => Ok(master),
+                None => self.replicating_master().await,
+            },
+            Kind::Cluster => self.slot_owner(0).await,
         }
-        Err(Error::NotRunning { name: "the master".to_owned() })
+    }
+
+    fn unknown(&self, what: &str) -> Error {
+        Error::NotRunning { name: format!("{what} of the {:?} rig", self.options.kind) }
     }
 }

@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::process::{Process, Recipe};
+use crate::proxy::Proxy;
 use crate::resp::{Connection, USER};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,7 @@ const START: Duration = Duration::from_secs(15);
 pub struct Server {
     /// Where it listens on 127.0.0.1, with TLS when the rig has TLS.
     pub port: u16,
+    proxy: Option<Proxy>,
     name: String,
     folder: PathBuf,
     process: Process,
@@ -30,6 +32,7 @@ impl Server {
         ground: &Arc<Ground>,
         name: &str,
         port: u16,
+        proxy: Option<Proxy>,
         configuration: &[String],
         arguments: &[&str],
     ) -> Result<Self> {
@@ -60,7 +63,7 @@ impl Server {
             output: folder.join("output"),
         };
         let process = Process::start(recipe, ground)?;
-        Ok(Self { port, name: name.to_owned(), folder, process, connection: Mutex::new(None) })
+        Ok(Self { port, proxy, name: name.to_owned(), folder, process, connection: Mutex::new(None) })
     }
 
     /// Waits until it takes commands.
@@ -79,9 +82,19 @@ impl Server {
         &self.name
     }
 
-    /// Host and port, as clients reach it.
+    /// The proxy between it and its clients, in a rig that has proxies.
+    pub fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The port at which clients reach it: its proxy's, or its own.
+    pub fn client_port(&self) -> u16 {
+        self.proxy.as_ref().map_or(self.port, |proxy| proxy.port)
+    }
+
+    /// Host and port at which clients reach it.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("127.0.0.1:{}", self.client_port())
     }
 
     /// Its process id while it runs. It changes with a restart.

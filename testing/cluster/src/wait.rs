@@ -10,11 +10,11 @@ const STEP: Duration = Duration::from_millis(5);
 ///
 /// `what` names the condition in the error, [`Error::Late`], that comes when it is still false after `limit`. A look at the
 /// condition that takes longer than what is left of the limit counts as false.
-pub async fn wait_until<F, Answer>(what: &str, limit: Duration, mut condition: F) -> Result<Duration>
-where
-    F: FnMut() -> Answer,
-    Answer: Future<Output = bool>,
-{
+pub async fn wait_until(
+    what: &str,
+    limit: Duration,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> Result<Duration> {
     let begin = Instant::now();
     let looking = async {
         while !condition().await {

@@ -2,6 +2,7 @@
 
 use super::Rig;
 use crate::options::Kind;
+use crate::server::Server;
 
 impl Rig {
     /// The variables as an operator would set them, for the general and the socket role, with `WEBSOCKET_MANAGER=redis`.
@@ -12,11 +13,23 @@ impl Rig {
             ("WEBSOCKET_MANAGER", "redis".to_owned()),
             ("WEBSOCKET_REDIS_URL", url),
         ];
-        if self.options.kind == Kind::Cluster {
-            variables.extend([
-                ("REDIS_CLUSTER", "true".to_owned()),
-                ("WEBSOCKET_REDIS_CLUSTER", "true".to_owned()),
-            ]);
+        match self.options.kind {
+            Kind::Standalone => {}
+            Kind::Sentinel => {
+                let hosts = self.sentinels.iter().map(Server::address).collect::<Vec<_>>().join(",");
+                variables.push(("REDIS_SENTINEL_HOSTS", hosts.clone()));
+                variables.push(("WEBSOCKET_SENTINEL_HOSTS", hosts));
+            }
+            Kind::Cluster => {
+                variables.push(("REDIS_CLUSTER", "true".to_owned()));
+                variables.push(("WEBSOCKET_REDIS_CLUSTER", "true".to_owned()));
+            }
+        }
+        if let Some(user) = &self.options.sentinel_user {
+            variables.push(("ANTIPHON_REDIS_SENTINEL_USERNAME", user.clone()));
+        }
+        if let Some(password) = &self.options.sentinel_password {
+            variables.push(("ANTIPHON_REDIS_SENTINEL_PASSWORD", password.clone()));
         }
         variables
     }
@@ -41,26 +54,20 @@ impl Rig {
     /// The part of a URL that names the certificates, as redis-py spells it.
     fn tls_query(&self) -> String {
         let Some(certificates) = &self.certificates else { return String::new() };
-        let mut query = format!("?ssl_ca_certs={}", certificates.authority.display());
+        let authority = certificates.authority.display();
         if self.options.client_certificate {
-            query.push_str(&format!(
-                "&ssl_certfile={}&ssl_keyfile={}",
-                certificates.client.display(),
-                certificates.client_key.display()
-            ));
+            let (client, key) = (certificates.client.display(), certificates.client_key.display());
+            return format!("?ssl_ca_certs={authority}&ssl_certfile={client}&ssl_keyfile={key}");
         }
-        query
+        format!("?ssl_ca_certs={authority}")
     }
 }
 
 /// Percent-encodes everything that is not plain in the user part of a URL.
 fn encoded(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut encoded, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-        encoded
-    })
+    let encode = |byte: u8| {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+    };
+    text.bytes().map(encode).collect()
 }
