@@ -19,6 +19,10 @@ impl Kind {
 /// What a rig is to be like. Begin with [`Options::new`] and change fields:
 /// `Options { tls: true, ..Options::new(Kind::Sentinel) }`.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the configuration of a server"
+)]
 pub struct Options {
     /// The topology.
     pub kind: Kind,

@@ -33,10 +33,9 @@ impl Connection {
     /// Sends a command and reads its reply: one line per element, in the order of the reply, nested ones too; nothing for nil.
     pub(crate) async fn command(&mut self, arguments: &[&str]) -> Result<String> {
         let exchange = async {
-            let mut request = format!("*{}\r\n", arguments.len());
-            for argument in arguments {
-                request += &format!("${}\r\n{argument}\r\n", argument.len());
-            }
+            let bulk = |argument: &&str| format!("${}\r\n{argument}\r\n", argument.len());
+            let request =
+                format!("*{}\r\n{}", arguments.len(), arguments.iter().map(bulk).collect::<String>());
             self.stream.write_all(request.as_bytes()).await.map_err(Error::io(self.name.clone()))?;
             self.reply().await
         };

@@ -48,6 +48,7 @@ impl Weather {
 pub(super) async fn carry(client: TcpStream, target: SocketAddr, mut weather: Weather) {
     let mut cut = weather.clone();
     tokio::select! {
+        biased;
         () = cut.until(|fault| fault == Fault::Cut) => return reset(&client),
         () = weather.until(|fault| fault != Fault::BlackHole) => {}
     }

@@ -22,6 +22,8 @@ impl Rig {
                 let (first, last) = (bound(index).to_string(), (bound(index + 1) - 1).to_string());
                 server.admin(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]).await?;
             }
+        }
+        for (index, server) in self.servers.iter().enumerate() {
             for other in &self.servers[index + 1..] {
                 server
                     .admin(&[

@@ -10,9 +10,9 @@ async fn fails_over(tls: bool, frozen: bool) {
     old.admin(&["SET", "greeting", "hello"]).await.unwrap();
     assert_eq!(old.admin(&["WAIT", "1", "5000"]).await.unwrap(), "1");
     if frozen {
-        old.freeze().unwrap()
+        old.freeze().unwrap();
     } else {
-        old.kill().unwrap()
+        old.kill().unwrap();
     }
     let begin = std::time::Instant::now();
     let new = rig.new_master(old, LIMIT).await.unwrap();
@@ -20,9 +20,9 @@ async fn fails_over(tls: bool, frozen: bool) {
     assert_eq!(rig.owner("greeting").await.unwrap().port, new.port);
     assert_eq!(new.admin(&["GET", "greeting"]).await.unwrap(), "hello");
     if frozen {
-        old.thaw().unwrap()
+        old.thaw().unwrap();
     } else {
-        old.restart(false).await.unwrap()
+        old.restart(false).await.unwrap();
     }
     antiphon_cluster::wait_until("the old master follows the new one", LIMIT, async || {
         old.info("role").await.is_ok_and(|role| role == "slave")

@@ -1,8 +1,12 @@
 //! The rig against the real servers that it starts.
 
+#![cfg(test)]
+
 mod cluster;
+mod proxy;
 mod sentinel;
 mod standalone;
+mod variables;
 
 use antiphon_cluster::{Kind, Options, Rig};
 use std::time::{Duration, Instant};
