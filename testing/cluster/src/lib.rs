@@ -1,5 +1,7 @@
 //! Real servers for tests: Redis in every topology, plain and with TLS, ways to break them, nodes of Antiphon and a balancer.
 //!
+//! A [`Fleet`] is any number of `antiphon serve` processes, and a [`Balancer`] is nginx in front of them, round robin.
+//!
 //! A [`Rig`] is one Redis topology on ports that the system chose, in a temporary folder. Everything a rig starts is ended,
 //! by process id, when it is dropped; and also when the process that started it is killed (see [`ground`]).
 //!
@@ -13,9 +15,12 @@
 //! # }
 //! ```
 
+mod balancer;
 mod certificates;
 mod error;
+mod fleet;
 pub mod ground;
+mod node;
 mod options;
 mod ports;
 mod process;
@@ -25,8 +30,11 @@ mod rig;
 mod server;
 mod wait;
 
+pub use balancer::Balancer;
 pub use certificates::Certificates;
 pub use error::{Error, Result};
+pub use fleet::Fleet;
+pub use node::Node;
 pub use options::{Kind, Options};
 pub use proxy::{Direction, Proxy};
 pub use rig::{Rig, SlotMove};

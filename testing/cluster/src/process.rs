@@ -85,6 +85,11 @@ impl Process {
         kept
     }
 
+    /// Changes what is started the next time.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Recipe)) {
+        change(&mut self.recipe.lock());
+    }
+
     pub(crate) fn name(&self) -> String {
         self.recipe.lock().name.clone()
     }
@@ -128,6 +133,29 @@ impl Process {
     /// Lets it go on (`SIGCONT`).
     pub(crate) fn thaw(&self) -> Result<()> {
         self.signal(Signal::CONT, false)
+    }
+
+    /// The memory that it occupies (resident set), in bytes.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let status = self.proc("status")?;
+        let text = std::fs::read_to_string(&status).map_err(Error::file(&status))?;
+        let kibibytes: Option<u64> = text
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok());
+        let missing =
+            || Error::Unexpected { name: self.name(), text: format!("no VmRSS in {}", status.display()) };
+        Ok(1_024 * kibibytes.ok_or_else(missing)?)
+    }
+
+    /// How many files and sockets it has open.
+    pub(crate) fn open_files(&self) -> Result<usize> {
+        let folder = self.proc("fd")?;
+        Ok(std::fs::read_dir(&folder).map_err(Error::file(&folder))?.count())
+    }
+
+    fn proc(&self, file: &str) -> Result<PathBuf> {
+        let pid = self.pid().ok_or_else(|| Error::NotRunning { name: self.name() })?;
+        Ok(PathBuf::from(format!("/proc/{pid}/{file}")))
     }
 
     /// The end of what it wrote to its output, for errors.

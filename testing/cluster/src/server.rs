@@ -209,6 +209,11 @@ impl Server {
         Ok(all.lines().filter(is_client).map(str::to_owned).collect())
     }
 
+    /// The memory that it occupies (resident set), in bytes.
+    pub fn memory(&self) -> Result<u64> {
+        self.process.memory()
+    }
+
     /// What it has logged.
     pub fn log(&self) -> Result<String> {
         let path = self.folder.join("redis.log");

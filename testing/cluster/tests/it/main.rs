@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod balancer;
 mod cluster;
 mod proxy;
 mod sentinel;
