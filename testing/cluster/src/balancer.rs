@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ground::Ground;
+use crate::http;
 use crate::ports;
 use crate::process::{Process, Recipe};
 use std::fmt::Write as _;
@@ -74,6 +75,11 @@ impl Balancer {
     /// `http://` with host and port.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The HTTP status of a GET of this path, by whichever node has its turn.
+    pub async fn status(&self, path: &str) -> Result<u16> {
+        http::status("nginx", self.port, path).await
     }
 
     /// What nginx has logged of failures.

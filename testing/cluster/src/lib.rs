@@ -20,6 +20,7 @@ mod certificates;
 mod error;
 mod fleet;
 pub mod ground;
+mod http;
 mod node;
 mod options;
 mod ports;

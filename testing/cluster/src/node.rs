@@ -2,20 +2,15 @@
 
 use crate::error::{Error, Result};
 use crate::ground::Ground;
+use crate::http;
 use crate::process::{Process, Recipe};
-use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
 /// How long a node may take until it says where it listens.
 const LISTEN: Duration = Duration::from_mins(1);
-
-/// How long one HTTP request of the rig may take.
-const REQUEST: Duration = Duration::from_secs(5);
 
 /// What stands before the address in the log.
 const LISTENS: &str = "listens on http://127.0.0.1:";
@@ -154,21 +149,7 @@ impl Node {
 
     /// The HTTP status of a GET of this path, asked without a token on a connection of its own.
     pub async fn status(&self, path: &str) -> Result<u16> {
-        let what = format!("GET {path} of {}", self.name);
-        let exchange = async {
-            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await?;
-            let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n");
-            stream.write_all(request.as_bytes()).await?;
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await?;
-            Ok(String::from_utf8_lossy(&answer).into_owned())
-        };
-        let answer = tokio::time::timeout(REQUEST, exchange).await;
-        let answer = answer
-            .map_err(|_| Error::Late { what: what.clone(), limit: REQUEST })?
-            .map_err(Error::io(what))?;
-        let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-        status.ok_or_else(|| Error::Unexpected { name: self.name.clone(), text: answer })
+        http::status(&self.name, self.port, path).await
     }
 
     /// All that it has logged, over its restarts.

@@ -4,6 +4,8 @@
 
 mod balancer;
 mod cluster;
+mod fleet;
+mod program;
 mod proxy;
 mod sentinel;
 mod standalone;
