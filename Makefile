@@ -2,13 +2,17 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run test bench page build model fmt lint units clean
+.PHONY: run fleet test bench page build model fmt lint units clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
 	cargo build --release -p antiphon -p antiphon-local
 	scripts/fetch-local-model || echo "Going on without the local model; connect a provider to get answers."
 	exec target/release/antiphon serve
+
+## Starts Redis, PostgreSQL, three nodes and nginx in front of them, ready to click. KIND: standalone, sentinel or cluster.
+fleet: page
+	scripts/fleet $(or $(KIND),standalone)
 
 ## Checks format and lints, then runs every test. Ends with `N passed, N failed`.
 test:
