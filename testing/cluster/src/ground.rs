@@ -29,7 +29,7 @@ rm -rf -- "$1"
 
 /// A temporary folder whose processes and files do not outlive its maker.
 #[derive(Debug)]
-pub struct Ground {
+pub(crate) struct Ground {
     folder: TempDir,
     keeper: Mutex<Keeper>,
 }
@@ -42,7 +42,7 @@ struct Keeper {
 
 impl Ground {
     /// Makes a folder and starts its keeper.
-    pub fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("antiphon-cluster-")
             .tempdir()
@@ -61,7 +61,7 @@ impl Ground {
     }
 
     /// The folder.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 

@@ -3,7 +3,7 @@
 //! A [`Fleet`] is any number of `antiphon serve` processes, and a [`Balancer`] is nginx in front of them, round robin.
 //!
 //! A [`Rig`] is one Redis topology on ports that the system chose, in a temporary folder. Everything a rig starts is ended,
-//! by process id, when it is dropped; and also when the process that started it is killed (see [`ground`]).
+//! by process id, when it is dropped; and also when the process that started it is killed.
 //!
 //! ```no_run
 //! # async fn example() -> antiphon_cluster::Result<()> {
@@ -19,7 +19,7 @@ mod balancer;
 mod certificates;
 mod error;
 mod fleet;
-pub mod ground;
+mod ground;
 mod http;
 mod node;
 mod options;

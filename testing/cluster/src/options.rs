@@ -1,5 +1,7 @@
 //! What a rig is to be like.
 
+use std::path::PathBuf;
+
 /// The topologies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -40,6 +42,9 @@ pub struct Options {
     pub sentinel_user: Option<String>,
     /// The Sentinels' own password.
     pub sentinel_password: Option<String>,
+    /// Whether Sentinels of a rig with TLS have a plain port too, at which clients are to ask them. What Sentinels tell of each other
+    /// is their TLS port all the same.
+    pub plain_sentinels: bool,
     /// The name that the Sentinels have for the master.
     pub master_name: String,
     /// Replicas of the standalone server. They fail over only by hand.
@@ -50,6 +55,9 @@ pub struct Options {
     pub persistent: bool,
     /// Further lines for `redis.conf` of the servers, not of the Sentinels.
     pub settings: Vec<String>,
+    /// The server's program, `redis-server` or one that takes its configuration, such as `valkey-server`. A cluster, and a rig with
+    /// proxies, need what Redis has since version 7.0.
+    pub program: PathBuf,
 }
 
 impl Options {
@@ -64,11 +72,13 @@ impl Options {
             password: None,
             sentinel_user: None,
             sentinel_password: None,
+            plain_sentinels: false,
             master_name: "mymaster".to_owned(),
             replicas: 0,
             proxied: false,
             persistent: false,
             settings: Vec::new(),
+            program: "redis-server".into(),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod configuration;
+mod heal;
 mod replication;
 mod sentinel;
 mod slots;
@@ -13,7 +14,7 @@ use crate::ground::Ground;
 use crate::options::{Kind, Options};
 use crate::ports;
 use crate::proxy::Proxy;
-use crate::server::Server;
+use crate::server::{Place, Server};
 use configuration::{Configuration, Ports};
 pub use slots::SlotMove;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -93,14 +94,13 @@ impl Rig {
 
     /// Starts Redis servers, which are not connected to one another yet, and waits until they take commands.
     async fn start_servers(&mut self, count: usize) -> Result<Vec<Ports>> {
-        let buses = if self.options.kind == Kind::Cluster { count } else { 0 };
-        let (all, proxies) = self.places(count, buses)?;
+        let bus = self.options.kind == Kind::Cluster;
+        let (all, places) = self.places(count, bus, false)?;
         let configuration =
             Configuration { options: &self.options, certificates: self.certificates.as_ref() };
-        for (index, (&ports, proxy)) in all.iter().zip(proxies).enumerate() {
-            let name = format!("server-{index}");
+        for (index, (&ports, place)) in all.iter().zip(places).enumerate() {
             let lines = configuration.server(ports);
-            self.servers.push(Server::start(&self.ground, &name, ports.own, proxy, &lines, &[])?);
+            self.servers.push(self.start_one(&format!("server-{index}"), place, &lines, &[])?);
         }
         for server in &self.servers {
             server.wait_ready().await?;
@@ -108,19 +108,28 @@ impl Rig {
         Ok(all)
     }
 
-    /// Ports for so many servers, of which the first `buses` get one for a cluster's bus, and their proxies.
-    fn places(&self, count: usize, buses: usize) -> Result<(Vec<Ports>, Vec<Option<Proxy>>)> {
-        let free = ports::free(count + buses)?;
+    fn start_one(&self, name: &str, place: Place, lines: &[String], arguments: &[&str]) -> Result<Server> {
+        Server::start(&self.ground, &self.options.program, name, place, lines, arguments)
+    }
+
+    /// Ports for so many servers, with one each for a cluster's bus or for clients without TLS, and with their proxies.
+    fn places(&self, count: usize, bus: bool, plain: bool) -> Result<(Vec<Ports>, Vec<Place>)> {
+        let further = if bus || plain { count } else { 0 };
+        let free = ports::free(count + further)?;
         let mut all = Vec::new();
-        let mut proxies = Vec::new();
+        let mut places = Vec::new();
         for (index, &own) in free.iter().take(count).enumerate() {
-            let target = SocketAddr::from((Ipv4Addr::LOCALHOST, own));
+            let further = free.get(count + index).copied();
+            let (bus, plain) = (further.filter(|_| bus), further.filter(|_| plain));
+            let port = plain.unwrap_or(own);
+            let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let proxy = if self.options.proxied { Some(Proxy::start(target)?) } else { None };
-            let announced = proxy.as_ref().map_or(own, |proxy| proxy.port);
-            all.push(Ports { own, announced, bus: free.get(count + index).copied() });
-            proxies.push(proxy);
+            // A proxy before a plain port is none before the TLS port, of which Sentinels tell.
+            let announced = proxy.as_ref().filter(|_| plain.is_none()).map_or(own, |proxy| proxy.port);
+            all.push(Ports { own, announced, plain, bus });
+            places.push(Place { port, proxy });
         }
-        Ok((all, proxies))
+        Ok((all, places))
     }
 
     /// What it was made of.

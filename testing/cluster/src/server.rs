@@ -5,7 +5,7 @@ use crate::ground::Ground;
 use crate::process::{Process, Recipe};
 use crate::proxy::Proxy;
 use crate::resp::{Connection, USER};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -16,7 +16,7 @@ const START: Duration = Duration::from_secs(15);
 /// A Redis server or Sentinel, running or not.
 #[derive(Debug)]
 pub struct Server {
-    /// Where it listens on 127.0.0.1, with TLS when the rig has TLS.
+    /// Where it listens for clients on 127.0.0.1 and on ::1, with TLS when the rig has TLS.
     pub port: u16,
     proxy: Option<Proxy>,
     name: String,
@@ -26,13 +26,19 @@ pub struct Server {
     connection: Mutex<Option<Connection>>,
 }
 
+/// Where clients find a server.
+pub(crate) struct Place {
+    pub(crate) port: u16,
+    pub(crate) proxy: Option<Proxy>,
+}
+
 impl Server {
     /// Starts a server with this configuration, which says nothing of folder, log and Unix socket. It is not waited for.
     pub(crate) fn start(
         ground: &Arc<Ground>,
+        program: &Path,
         name: &str,
-        port: u16,
-        proxy: Option<Proxy>,
+        place: Place,
         configuration: &[String],
         arguments: &[&str],
     ) -> Result<Self> {
@@ -52,7 +58,7 @@ impl Server {
         std::fs::write(&file, lines.join("\n") + "\n").map_err(Error::file(&file))?;
         let recipe = Recipe {
             name: name.to_owned(),
-            program: "redis-server".into(),
+            program: program.to_owned(),
             package: "redis-server",
             arguments: [path("redis.conf")]
                 .into_iter()
@@ -63,7 +69,14 @@ impl Server {
             output: folder.join("output"),
         };
         let process = Process::start(recipe, ground)?;
-        Ok(Self { port, proxy, name: name.to_owned(), folder, process, connection: Mutex::new(None) })
+        Ok(Self {
+            port: place.port,
+            proxy: place.proxy,
+            name: name.to_owned(),
+            folder,
+            process,
+            connection: Mutex::new(None),
+        })
     }
 
     /// Waits until it takes commands.
@@ -100,6 +113,11 @@ impl Server {
     /// Its process id while it runs. It changes with a restart.
     pub fn pid(&self) -> Option<u32> {
         self.process.pid()
+    }
+
+    /// Whether it was frozen and not thawed since.
+    pub(crate) fn frozen(&self) -> bool {
+        self.process.frozen()
     }
 
     /// Whether it runs and is not frozen.

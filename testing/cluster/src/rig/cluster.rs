@@ -25,15 +25,8 @@ impl Rig {
         }
         for (index, server) in self.servers.iter().enumerate() {
             for other in &self.servers[index + 1..] {
-                server
-                    .admin(&[
-                        "CLUSTER",
-                        "MEET",
-                        "127.0.0.1",
-                        &other.port.to_string(),
-                        &self.bus(other).await?,
-                    ])
-                    .await?;
+                let (port, bus) = (other.port.to_string(), bus(other).await?);
+                server.admin(&["CLUSTER", "MEET", "127.0.0.1", &port, &bus]).await?;
             }
         }
         for server in &self.servers {
@@ -45,6 +38,11 @@ impl Rig {
             replica.admin(&["CLUSTER", "REPLICATE", &master]).await?;
         }
         self.replicas_follow(&self.servers[CLUSTER_MASTERS..]).await?;
+        self.cluster_is_whole(JOIN).await
+    }
+
+    /// Waits until all nodes serve, and know the replicas as such.
+    pub(super) async fn cluster_is_whole(&self, limit: Duration) -> Result<()> {
         let replicas = self.servers.len() - CLUSTER_MASTERS;
         for server in &self.servers {
             let what = format!("{} serves in a whole cluster", server.name());
@@ -52,7 +50,7 @@ impl Rig {
                 let state = server.admin(&["CLUSTER", "INFO"]).await.unwrap_or_default();
                 state.contains("cluster_state:ok") && self.knows_all(server, replicas).await
             };
-            crate::wait_until(&what, JOIN, whole).await?;
+            crate::wait_until(&what, limit, whole).await?;
         }
         Ok(())
     }
@@ -64,11 +62,6 @@ impl Rig {
         nodes.len() == self.servers.len()
             && nodes.iter().all(|node| node.connected && !node.has("handshake"))
             && nodes.iter().filter(|node| node.has("slave")).count() == replicas
-    }
-
-    async fn bus(&self, server: &Server) -> Result<String> {
-        let reply = server.admin(&["CONFIG", "GET", "cluster-port"]).await?;
-        Ok(reply.lines().nth(1).unwrap_or_default().to_owned())
     }
 
     /// The servers that hold the same slots as this one: a master and its replica.
@@ -112,6 +105,12 @@ impl Rig {
         }
         Ok(best.ok_or_else(|| self.unknown(&format!("the owner of slot {slot}")))?.1)
     }
+}
+
+/// The port of a node's bus.
+async fn bus(server: &Server) -> Result<String> {
+    let reply = server.admin(&["CONFIG", "GET", "cluster-port"]).await?;
+    Ok(reply.lines().nth(1).unwrap_or_default().to_owned())
 }
 
 /// One line of `CLUSTER NODES`: id, address, flags, master, ping, pong, epoch, link state, and then slots.

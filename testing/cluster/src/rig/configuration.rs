@@ -19,8 +19,10 @@ const CLUSTER_NODE_TIMEOUT_MS: u32 = 1_500;
 pub(super) struct Ports {
     /// Where it listens.
     pub(super) own: u16,
-    /// Where clients reach it: the port of its proxy, or its own.
+    /// Where others are told to reach it: the port of its proxy, or its own.
     pub(super) announced: u16,
+    /// Where a Sentinel with TLS listens without.
+    pub(super) plain: Option<u16>,
     /// Where it listens for the other nodes of a cluster.
     pub(super) bus: Option<u16>,
 }
@@ -126,7 +128,7 @@ impl Configuration<'_> {
         };
         let file = |name: &str, path: &Path| format!("tls-{name}-file {}", path.display());
         lines.extend([
-            "port 0".to_owned(),
+            format!("port {}", ports.plain.unwrap_or_default()),
             format!("tls-port {}", ports.own),
             file("cert", &certificates.server),
             file("key", &certificates.server_key),

@@ -22,7 +22,8 @@ impl Rig {
         self.replicas_follow(replicas).await
     }
 
-    pub(super) async fn replicas_follow(&self, replicas: &[Server]) -> Result<()> {
+    /// Waits until these servers follow their masters.
+    pub(super) async fn replicas_follow(&self, replicas: impl IntoIterator<Item = &Server>) -> Result<()> {
         for replica in replicas {
             let what = format!("{} follows its master", replica.name());
             let up = async || replica.info("master_link_status").await.is_ok_and(|status| status == "up");
@@ -57,6 +58,7 @@ impl Rig {
                 let found = self.servers.iter().find(|server| server.port != old.port && server.answers());
                 let new = found.ok_or_else(|| self.unknown("a replica"))?;
                 new.admin(&["REPLICAOF", "NO", "ONE"]).await?;
+                new.admin(&["CONFIG", "REWRITE"]).await?;
                 for other in self.servers.iter().filter(|server| server.port != new.port && server.answers())
                 {
                     follow(other, new).await?;

@@ -13,20 +13,30 @@ impl Rig {
         let servers = self.start_servers(1 + SENTINEL_REPLICAS).await?;
         // Sentinels look at the replicas once as they come up, and then only every ten seconds: all is to be in place then.
         self.replicate().await?;
-        let (all, proxies) = self.places(SENTINELS, 0)?;
+        let plain = self.options.tls && self.options.plain_sentinels;
+        let (all, places) = self.places(SENTINELS, false, plain)?;
         let configuration =
             Configuration { options: &self.options, certificates: self.certificates.as_ref() };
-        for (index, (&own, proxy)) in all.iter().zip(proxies).enumerate() {
+        for (index, (&own, place)) in all.iter().zip(places).enumerate() {
             let lines = configuration.sentinel(own, &all, servers[0], &servers[1..]);
-            let name = format!("sentinel-{index}");
-            self.sentinels.push(Server::start(&self.ground, &name, own.own, proxy, &lines, &["--sentinel"])?);
+            self.sentinels.push(self.start_one(
+                &format!("sentinel-{index}"),
+                place,
+                &lines,
+                &["--sentinel"],
+            )?);
         }
         for sentinel in &self.sentinels {
             sentinel.wait_ready().await?;
         }
+        self.sentinels_see_all(WATCH).await
+    }
+
+    /// Waits until each Sentinel sees all there is.
+    pub(super) async fn sentinels_see_all(&self, limit: Duration) -> Result<()> {
         for sentinel in &self.sentinels {
             let what = format!("{} sees the master, the replicas and the other Sentinels", sentinel.name());
-            crate::wait_until(&what, WATCH, async || self.sees_all(sentinel).await).await?;
+            crate::wait_until(&what, limit, async || self.sees_all(sentinel).await).await?;
         }
         Ok(())
     }

@@ -25,6 +25,9 @@ impl Rig {
                 variables.push(("WEBSOCKET_REDIS_CLUSTER", "true".to_owned()));
             }
         }
+        if self.options.tls && self.options.plain_sentinels {
+            variables.push(("ANTIPHON_REDIS_SENTINEL_TLS", "false".to_owned()));
+        }
         if let Some(user) = &self.options.sentinel_user {
             variables.push(("ANTIPHON_REDIS_SENTINEL_USERNAME", user.clone()));
         }

@@ -66,4 +66,10 @@ async fn fails_over_by_hand() {
     let new = rig.fail_over().await.unwrap();
     assert_ne!(old.port, new.port);
     assert_eq!(rig.master().await.unwrap().port, new.port);
+    rig.servers()[1].kill().unwrap();
+    rig.servers()[2].freeze().unwrap();
+    rig.heal().await.unwrap();
+    for slot in [0, 8_000, 16_383] {
+        rig.slot_owner(slot).await.unwrap();
+    }
 }

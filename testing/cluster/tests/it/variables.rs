@@ -125,3 +125,17 @@ async fn reach_a_cluster() {
         }
     }
 }
+
+#[tokio::test]
+async fn reach_sentinels_without_tls_before_servers_with_it() {
+    let rig = start_with(Options { tls: true, plain_sentinels: true, ..Options::new(Kind::Sentinel) }).await;
+    assert_eq!(variable(&rig, "ANTIPHON_REDIS_SENTINEL_TLS"), "false");
+    let hosts = variable(&rig, "REDIS_SENTINEL_HOSTS");
+    for host in hosts.split(',') {
+        let url = format!("redis://{host}");
+        let ask = ["-u", &url, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", "mymaster"];
+        let output = Command::new("redis-cli").args(ask).output().await.unwrap();
+        let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(answer.lines().nth(1).unwrap(), rig.servers()[0].port.to_string());
+    }
+}
