@@ -1,3 +1,4 @@
-//! Parts of the shared state used together, from several tasks at once.
+//! Parts of the shared state used together, from several tasks at once, and the way to real Redis servers.
 
 mod concurrency;
+mod redis;

@@ -1,0 +1,6 @@
+//! The way to Redis against real servers, and every way it breaks.
+//!
+//! Each test prints the seconds to recovery; `cargo test -p antiphon-state -- --nocapture redis` shows them.
+
+mod standalone;
+mod support;
