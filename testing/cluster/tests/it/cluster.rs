@@ -3,6 +3,7 @@
 use crate::{LIMIT, start};
 use antiphon_cluster::Kind;
 
+/// Breaks the master of a key, and expects its replica in its place, and the old one as a replica when it is back.
 async fn fails_over(tls: bool, frozen: bool) {
     let rig = start(Kind::Cluster, tls).await;
     assert_eq!(rig.servers().len(), 6);
@@ -16,7 +17,7 @@ async fn fails_over(tls: bool, frozen: bool) {
     }
     let begin = std::time::Instant::now();
     let new = rig.new_master(old, LIMIT).await.unwrap();
-    println!("failed over in {:?}", begin.elapsed());
+    println!("tls={tls} frozen={frozen}: failed over in {:?}", begin.elapsed());
     assert_eq!(rig.owner("greeting").await.unwrap().port, new.port);
     assert_eq!(new.admin(&["GET", "greeting"]).await.unwrap(), "hello");
     if frozen {
@@ -32,13 +33,14 @@ async fn fails_over(tls: bool, frozen: bool) {
 }
 
 #[tokio::test]
-async fn fails_over_from_a_killed_master() {
-    fails_over(false, false).await;
-}
-
-#[tokio::test]
-async fn fails_over_from_a_frozen_master_with_tls() {
-    fails_over(true, true).await;
+async fn fails_over_from_a_killed_and_from_a_frozen_master() {
+    // At the same time, because most of it is waiting.
+    tokio::join!(
+        fails_over(false, false),
+        fails_over(false, true),
+        fails_over(true, false),
+        fails_over(true, true)
+    );
 }
 
 #[tokio::test]
