@@ -120,6 +120,11 @@ impl Connection {
         self.heard.last()
     }
 
+    /// Whether the server was heard from lately; probes see to it that a living one is.
+    pub(crate) fn is_lively(&self) -> bool {
+        !self.is_closed() && self.last_heard().elapsed() < PROBE_AFTER * 2
+    }
+
     /// Whether the connection has ended.
     pub(crate) fn is_closed(&self) -> bool {
         self.closed.is_cancelled()

@@ -7,6 +7,7 @@ use rustls::ClientConfig;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::cluster::Cluster;
 use super::dial::{Dialer, Peer};
 use super::endpoint::Endpoint;
 use super::error::Result;
@@ -14,11 +15,12 @@ use super::events::Events;
 use super::keys;
 use super::ledger::Ledger;
 use super::link::Redis;
-use super::options::{NodeOptions, Reach, RedisOptions};
-use super::route::{Route, Single};
+use super::options::{NodeOptions, Reach, RedisOptions, SentinelOptions};
+use super::route::{Route, Single, Source};
+use super::sentinel::Sentinels;
 use super::status::{LinkStatus, Status, Totals};
 use super::subscription::{self, Parts, Subscriber};
-use super::supervisor::{Destination, Label, Supervisor};
+use super::supervisor::{Label, Supervisor};
 use super::tls;
 
 /// The links and the subscription of one node. Dropping it, and every clone of its links, closes all connections.
@@ -27,6 +29,8 @@ pub struct Connections {
     main: Redis,
     sockets: Redis,
     subscriber: Subscriber,
+    /// The Sentinels that are asked, each list once.
+    sentinels: Vec<Arc<Sentinels>>,
     options: NodeOptions,
     ledger: Ledger,
     changes: Arc<watch::Sender<u64>>,
@@ -36,14 +40,19 @@ pub struct Connections {
 struct Builder {
     ledger: Ledger,
     changes: Arc<watch::Sender<u64>>,
+    sentinels: Vec<(SentinelOptions, Arc<Sentinels>)>,
 }
 
 /// The way to one role's servers.
 struct Way {
     dialer: Dialer,
     label: Label,
-    destinations: watch::Receiver<Destination>,
-    keep: Option<watch::Sender<Destination>>,
+    place: Place,
+}
+
+enum Place {
+    One(Source),
+    Cluster(Arc<Cluster>),
 }
 
 impl Connections {
@@ -52,7 +61,8 @@ impl Connections {
     /// An error means a file for TLS that cannot be used.
     pub fn start(options: NodeOptions) -> Result<(Self, Events)> {
         let changes = Arc::new(watch::channel(0).0);
-        let builder = Builder { ledger: Ledger::default(), changes: changes.clone() };
+        let mut builder =
+            Builder { ledger: Ledger::default(), changes: changes.clone(), sentinels: Vec::new() };
         let main_way = builder.way(&options.main)?;
         let main = main_way.link(&options.main);
         // The subscription lives where the sockets are; channels know no databases.
@@ -63,7 +73,9 @@ impl Connections {
             (way.link(&options.sockets), way)
         };
         let (subscriber, events) = way.subscription(&options.sockets, &sockets);
-        let connections = Self { main, sockets, subscriber, options, ledger: builder.ledger, changes };
+        let sentinels = builder.sentinels.into_iter().map(|(_, sentinels)| sentinels).collect();
+        let ledger = builder.ledger;
+        let connections = Self { main, sockets, subscriber, sentinels, options, ledger, changes };
         Ok((connections, events))
     }
 
@@ -115,6 +127,9 @@ impl Connections {
         if !self.options.shared() {
             add(self.sockets.route().expected());
         }
+        for sentinels in &self.sentinels {
+            add(sentinels.expected());
+        }
         if let Some(endpoint) = self.subscriber.shared().supervisor.destination() {
             add(BTreeMap::from([(endpoint, 1)]));
         }
@@ -143,7 +158,7 @@ impl Connections {
 }
 
 impl Builder {
-    fn way(&self, options: &RedisOptions) -> Result<Way> {
+    fn way(&mut self, options: &RedisOptions) -> Result<Way> {
         let role = options.role;
         let label = Label {
             link: role.to_string().into(),
@@ -152,12 +167,39 @@ impl Builder {
         };
         let tls = options.tls.as_ref().map(tls::client_config).transpose()?;
         let dialer = self.dialer(options, tls);
-        let endpoint = match &options.reach {
-            Reach::Standalone(endpoint) | Reach::Cluster(endpoint) => endpoint.clone(),
-            Reach::Sentinel(sentinel) => sentinel.hosts[0].clone(),
+        let place = match &options.reach {
+            Reach::Standalone(endpoint) => Place::One(Source::fixed(endpoint.clone())),
+            Reach::Sentinel(sentinel) => {
+                Place::One(Source::Sentinels(self.sentinels(options, sentinel, &label)?))
+            }
+            Reach::Cluster(seed) => {
+                Place::Cluster(Arc::new(Cluster::start(label.clone(), dialer.clone(), seed.clone())))
+            }
         };
-        let (keep, destinations) = watch::channel(Ok(endpoint));
-        Ok(Way { dialer, label, destinations, keep: Some(keep) })
+        Ok(Way { dialer, label, place })
+    }
+
+    /// Those who ask the Sentinels; the same for both roles when they ask for the same.
+    fn sentinels(
+        &mut self,
+        options: &RedisOptions,
+        sentinel: &SentinelOptions,
+        label: &Label,
+    ) -> Result<Arc<Sentinels>> {
+        if let Some((_, sentinels)) = self.sentinels.iter().find(|(known, _)| known == sentinel) {
+            return Ok(sentinels.clone());
+        }
+        let tls = sentinel.tls.as_ref().map(tls::client_config).transpose()?;
+        let dialer = Dialer {
+            peer: Peer::Sentinel,
+            credentials: sentinel.credentials.clone(),
+            database: 0,
+            name: "antiphon-watch".into(),
+            ..self.dialer(options, tls)
+        };
+        let sentinels = Arc::new(Sentinels::start(label.clone(), dialer, sentinel.clone()));
+        self.sentinels.push((sentinel.clone(), sentinels.clone()));
+        Ok(sentinels)
     }
 
     fn dialer(&self, options: &RedisOptions, tls: Option<Arc<ClientConfig>>) -> Dialer {
@@ -177,10 +219,15 @@ impl Builder {
 
 impl Way {
     fn link(&self, options: &RedisOptions) -> Redis {
-        let supervisor =
-            Supervisor::start(self.label.clone(), self.dialer.clone(), self.destinations.clone(), None);
-        let single = Single { supervisor: Arc::new(supervisor), _destination: self.keep.clone() };
-        Redis::new(Route::Single(single), options)
+        let route = match &self.place {
+            Place::Cluster(cluster) => Route::Cluster(cluster.clone()),
+            Place::One(source) => {
+                let (label, dialer) = (self.label.clone(), self.dialer.clone());
+                let supervisor = Supervisor::start(label, dialer, source.destinations(), None);
+                Route::Single(Single { supervisor: Arc::new(supervisor), _source: source.clone() })
+            }
+        };
+        Redis::new(route, options)
     }
 
     fn subscription(self, options: &RedisOptions, commands: &Redis) -> (Subscriber, Events) {
@@ -192,6 +239,10 @@ impl Way {
             limit: options.command_timeout,
         };
         let dialer = Dialer { name: "antiphon-subscription".into(), ..self.dialer };
-        subscription::start(parts, |pushes| Supervisor::start(label, dialer, self.destinations, Some(pushes)))
+        let destinations = match &self.place {
+            Place::One(source) => source.destinations(),
+            Place::Cluster(cluster) => cluster.subscription_place(),
+        };
+        subscription::start(parts, |pushes| Supervisor::start(label, dialer, destinations, Some(pushes)))
     }
 }

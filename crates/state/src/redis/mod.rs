@@ -12,6 +12,7 @@
 //! ```
 
 mod backoff;
+mod cluster;
 mod connection;
 mod connections;
 mod dial;
@@ -27,7 +28,9 @@ mod reply;
 mod request;
 mod route;
 mod script;
+mod sentinel;
 mod slot;
+mod slot_map;
 mod socket_options;
 mod status;
 mod stream;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::cluster::Cluster;
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Result};
+use super::sentinel::Sentinels;
 use super::slot::Slot;
 use super::supervisor::{Destination, Supervisor};
 
@@ -16,41 +18,66 @@ use super::supervisor::{Destination, Supervisor};
 pub(crate) enum Route {
     /// One server, fixed or named by Sentinels.
     Single(Single),
+    /// A cluster.
+    Cluster(Arc<Cluster>),
+}
+
+/// Who says where the one master is.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    /// The configuration.
+    Fixed(Arc<watch::Sender<Destination>>),
+    /// Sentinels.
+    Sentinels(Arc<Sentinels>),
+}
+
+impl Source {
+    /// Always the same server.
+    pub(crate) fn fixed(endpoint: Endpoint) -> Self {
+        Self::Fixed(Arc::new(watch::channel(Ok(endpoint)).0))
+    }
+
+    pub(crate) fn destinations(&self) -> watch::Receiver<Destination> {
+        match self {
+            Self::Fixed(sender) => sender.subscribe(),
+            Self::Sentinels(sentinels) => sentinels.destinations(),
+        }
+    }
 }
 
 /// The one master.
 #[derive(Debug)]
 pub(crate) struct Single {
     pub(crate) supervisor: Arc<Supervisor>,
-    /// Held so that a fixed destination stays; Sentinels hold their own.
-    pub(crate) _destination: Option<watch::Sender<Destination>>,
+    /// Whoever says where it is, held so that it goes on.
+    pub(crate) _source: Source,
 }
 
 impl Route {
     pub(crate) fn is_cluster(&self) -> bool {
-        match self {
-            Self::Single(_) => false,
-        }
+        matches!(self, Self::Cluster(_))
     }
 
     /// Who serves a slot; for requests without keys anybody.
-    pub(crate) async fn owner(&self, _slot: Option<Slot>, _deadline: Instant) -> Result<Arc<Supervisor>> {
+    pub(crate) async fn owner(&self, slot: Option<Slot>, deadline: Instant) -> Result<Arc<Supervisor>> {
         match self {
             Self::Single(single) => Ok(single.supervisor.clone()),
+            Self::Cluster(cluster) => cluster.owner(slot, deadline).await,
         }
     }
 
-    /// The server that a redirection names.
-    pub(crate) fn node(&self, _endpoint: &Endpoint) -> Result<Arc<Supervisor>> {
+    /// The server that a redirection names. Only a cluster has redirections.
+    pub(crate) fn node(&self, endpoint: &Endpoint) -> Result<Arc<Supervisor>> {
         match self {
-            Self::Single(_) => Err(RedisError::CrossSlot),
+            Self::Single(single) => Ok(single.supervisor.clone()),
+            Self::Cluster(cluster) => cluster.node(endpoint),
         }
     }
 
     /// Has the slots of a cluster looked up again, soon.
     pub(crate) fn refresh(&self) {
-        match self {
-            Self::Single(_) => {}
+        if let Self::Cluster(cluster) = self {
+            cluster.refresh();
         }
     }
 
@@ -58,6 +85,7 @@ impl Route {
     pub(crate) fn fault(&self) -> Option<RedisError> {
         match self {
             Self::Single(single) => single.supervisor.fault(),
+            Self::Cluster(cluster) => cluster.fault(),
         }
     }
 
@@ -65,15 +93,17 @@ impl Route {
     pub(crate) fn masters(&self) -> Vec<Arc<Supervisor>> {
         match self {
             Self::Single(single) => vec![single.supervisor.clone()],
+            Self::Cluster(cluster) => cluster.masters(),
         }
     }
 
     /// How many connections this keeps to each server.
     pub(crate) fn expected(&self) -> BTreeMap<Endpoint, usize> {
-        let mut expected = BTreeMap::new();
-        for endpoint in self.masters().iter().filter_map(|master| master.destination()) {
-            *expected.entry(endpoint).or_default() += 1;
+        match self {
+            Self::Single(single) => {
+                single.supervisor.destination().map(|endpoint| (endpoint, 1)).into_iter().collect()
+            }
+            Self::Cluster(cluster) => cluster.expected(),
         }
-        expected
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -35,7 +35,8 @@ pub struct Subscriber {
 pub(crate) struct Shared {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) queue: Arc<Queue>,
-    proven: AtomicBool,
+    /// Generation of the connection on which a proof succeeded last; 0 for none.
+    proven: AtomicU64,
     resubscriptions: AtomicU64,
 }
 
@@ -88,7 +89,8 @@ impl Subscriber {
 
 impl Shared {
     pub(crate) fn is_proven(&self) -> bool {
-        self.proven.load(Ordering::Relaxed)
+        let proven = self.proven.load(Ordering::Relaxed);
+        self.supervisor.current().is_some_and(|connection| connection.generation == proven)
     }
 
     /// Why the subscription does not work, if so.
@@ -121,7 +123,7 @@ pub(crate) fn start(parts: Parts, supervise: impl FnOnce(Pushes) -> Supervisor) 
     let shared = Arc::new(Shared {
         supervisor,
         queue: queue.clone(),
-        proven: AtomicBool::new(false),
+        proven: AtomicU64::new(0),
         resubscriptions: AtomicU64::new(0),
     });
     let (wishes, waiting) = mpsc::channel(WISHES);
@@ -187,7 +189,7 @@ impl Work {
                         changed = state.changed() => changed.is_err(),
                     };
                     self.silent_since = Instant::from_std(connection.last_heard());
-                    self.set_proven(false);
+                    self.set_proven(0);
                     over
                 }
                 None => tokio::select! {
@@ -249,8 +251,8 @@ impl Work {
                 } => {
                     running = None;
                     match verdict {
-                        Verdict::Proven => self.resume(),
-                        Verdict::Unknown => self.set_proven(false),
+                        Verdict::Proven => self.resume(connection),
+                        Verdict::Unknown => self.set_proven(0),
                         Verdict::Deaf => {
                             let endpoint = connection.endpoint.clone();
                             self.give_up(connection, RedisError::Deaf { endpoint, limit: PROOF_LIMIT });
@@ -270,7 +272,7 @@ impl Work {
     }
 
     fn give_up(&self, connection: &Connection, fault: RedisError) {
-        self.set_proven(false);
+        self.set_proven(0);
         self.shared.supervisor.report(connection.generation, fault);
     }
 
@@ -374,17 +376,17 @@ impl Work {
     }
 
     /// Takes note of a successful proof; the first on a connection ends the gap.
-    fn resume(&self) {
+    fn resume(&self, connection: &Connection) {
         if self.shared.is_proven() {
             return;
         }
         self.shared.resubscriptions.fetch_add(1, Ordering::Relaxed);
         self.shared.queue.resumed(self.silent_since.elapsed());
-        self.set_proven(true);
+        self.set_proven(connection.generation);
     }
 
-    fn set_proven(&self, proven: bool) {
-        if self.shared.proven.swap(proven, Ordering::Relaxed) != proven {
+    fn set_proven(&self, generation: u64) {
+        if self.shared.proven.swap(generation, Ordering::Relaxed) != generation {
             self.label.changed();
         }
     }

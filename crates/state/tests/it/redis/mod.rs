@@ -2,5 +2,7 @@
 //!
 //! Each test prints the seconds to recovery; `cargo test -p antiphon-state -- --nocapture redis` shows them.
 
+mod cluster;
+mod sentinel;
 mod standalone;
 mod support;

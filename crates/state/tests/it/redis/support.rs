@@ -200,7 +200,7 @@ impl Load {
         let mut calls = std::mem::take(&mut *self.calls.lock());
         calls.sort_by_key(|call| call.end);
         let mut gap = Duration::ZERO;
-        let mut last = calls.first().map(|call| call.begin);
+        let mut last = calls.iter().map(|call| call.begin).min();
         for call in calls.iter().filter(|call| call.error.is_none()) {
             gap = gap.max(last.map_or(Duration::ZERO, |last| call.end - last));
             last = Some(call.end);

@@ -1,0 +1,98 @@
+//! A cluster, and what breaks there.
+
+use std::time::{Duration, Instant};
+
+use antiphon_cluster::{Kind, Rig, Server, wait_until};
+use antiphon_state::redis::{Batch, Endpoint, RedisError, Repeat, cmd};
+
+use super::support::{LIMIT, Links, Load, tell};
+
+/// Recovery after the cluster has a new owner.
+const OWNED: Duration = Duration::from_secs(2);
+
+async fn rig() -> Rig {
+    Rig::start(Kind::Cluster, false).await.expect("a rig")
+}
+
+fn living(rig: &Rig) -> Vec<&Server> {
+    rig.servers().iter().filter(|server| server.answers()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_all_slots_are_reached_and_messages_cross_the_cluster() {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    let main = links.connections.main();
+    for number in 0..100 {
+        let key = format!("key:{number}");
+        main.command::<()>(Repeat::Idempotent, cmd("SET").arg(&key).arg(number).take()).await.expect("set");
+        let back: u32 = main.command(Repeat::Idempotent, cmd("GET").arg(&key).take()).await.expect("read");
+        assert_eq!(back, number);
+    }
+    let batch = Batch::atomic().add(cmd("INCR").arg("{t}a").take()).add(cmd("INCR").arg("{t}b").take());
+    assert_eq!(main.batch::<(u32, u32)>(Repeat::Once, batch).await, Ok((1, 1)));
+    let batch = Batch::new().add(cmd("GET").arg("a").take()).add(cmd("GET").arg("b").take());
+    assert_eq!(main.batch::<()>(Repeat::Idempotent, batch).await, Err(RedisError::CrossSlot));
+    // Any node takes a message, and it comes out where the subscription is.
+    for number in 0..10 {
+        links.round_trip(&format!("message {number}")).await;
+    }
+    links.check_connections(&living(&rig)).await;
+    let expected: Vec<usize> = links.connections.expected_connections().into_values().collect();
+    assert_eq!(
+        (expected.len(), expected.iter().sum::<usize>()),
+        (3, 4),
+        "1 to each master, 1 for the subscription"
+    );
+}
+
+/// Breaks the master that owns slot 0 and measures from its having a new owner.
+async fn fail_over(case: &str, subscribed_there: bool, how: impl AsyncFnOnce(&Server)) {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    links.round_trip("before").await;
+    let old = if subscribed_there {
+        let expected = links.connections.expected_connections();
+        let place = expected.iter().find(|(_, count)| **count == 2).map(|(endpoint, _)| endpoint.port);
+        rig.servers().iter().find(|server| Some(server.port) == place).expect("the place of the subscription")
+    } else {
+        rig.master().await.expect("an owner")
+    };
+    let index = rig.servers().iter().position(|server| server.port == old.port).expect("one of them");
+    let replica = &rig.servers()[(index + 3) % 6];
+    let load = Load::start(&links, 20);
+    how(old).await;
+    let promoted = async || replica.info("role").await.is_ok_and(|role| role == "master");
+    wait_until("the replica takes over", LIMIT, promoted).await.expect("in time");
+    let begin = Instant::now();
+    let new = Endpoint::new("127.0.0.1", replica.port);
+    let moved = async || {
+        let expected = links.connections.expected_connections();
+        links.connections.status().is_ready()
+            && expected.contains_key(&new)
+            && !expected.contains_key(&Endpoint::new("127.0.0.1", old.port))
+    };
+    if let Err(error) = wait_until("the links follow", LIMIT, moved).await {
+        panic!("{error}: {:?} {:?}", links.connections.status(), links.connections.expected_connections());
+    }
+    let recovery = begin.elapsed();
+    links.round_trip("after").await;
+    let report = load.end().await;
+    tell(&format!("cluster, {case}"), recovery, Some(&report));
+    assert_eq!(report.failed, [], "idempotent calls wait for the next owner");
+    assert!(recovery < OWNED, "{recovery:?}");
+    links.check_connections(&living(&rig)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_is_followed_by_the_next_owner() {
+    fail_over("master killed", false, async |master| master.kill().expect("killed")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_master_with_the_subscription_is_followed_by_the_next_owner() {
+    fail_over("master frozen, which has the subscription", true, async |master| {
+        master.freeze().expect("frozen");
+    })
+    .await;
+}
