@@ -3,9 +3,14 @@
 use crate::error::{Error, Result};
 use crate::ground::Ground;
 use crate::node::Node;
+use crate::ports;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+/// How often a node is started because another process took its port.
+const ATTEMPTS: usize = 5;
 
 /// Nodes with the same variables. Dropping it ends them, frozen ones too, and removes their data.
 #[derive(Debug)]
@@ -13,6 +18,8 @@ pub struct Fleet {
     nodes: Vec<Node>,
     program: PathBuf,
     variables: Vec<(String, String)>,
+    /// How many nodes it has started, so that each has a name and a folder of its own.
+    started: AtomicUsize,
     ground: Arc<Ground>,
 }
 
@@ -33,29 +40,46 @@ impl Fleet {
     {
         let program = std::path::absolute(program).map_err(Error::file(program))?;
         let variables = variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let mut fleet = Self { nodes: Vec::new(), program, variables, ground: Arc::new(Ground::new()?) };
-        for _ in 0..count {
-            let node = fleet.spawn(&[])?;
+        let ground = Arc::new(Ground::new()?);
+        let mut fleet = Self { nodes: Vec::new(), program, variables, started: AtomicUsize::new(0), ground };
+        // All at once; then one that found its port taken by another process is started anew.
+        for port in ports::free(count)? {
+            let node = fleet.spawn(port, &[])?;
             fleet.nodes.push(node);
         }
-        for node in &mut fleet.nodes {
-            node.listening().await?;
+        for index in 0..count {
+            match fleet.nodes[index].wait_listening().await {
+                Err(Error::PortTaken { .. }) => fleet.nodes[index] = fleet.spawn_listening(&[]).await?,
+                listens => listens?,
+            }
         }
         Ok(fleet)
     }
 
     /// Starts one more node, with further variables of its own.
     pub async fn add(&mut self, variables: &[(&str, &str)]) -> Result<&Node> {
-        let mut node = self.spawn(variables)?;
-        node.listening().await?;
+        let node = self.spawn_listening(variables).await?;
         self.nodes.push(node);
         Ok(&self.nodes[self.nodes.len() - 1])
     }
 
-    fn spawn(&self, variables: &[(&str, &str)]) -> Result<Node> {
+    async fn spawn_listening(&self, variables: &[(&str, &str)]) -> Result<Node> {
+        for _ in 1..ATTEMPTS {
+            let node = self.spawn(ports::free(1)?[0], variables)?;
+            match node.wait_listening().await {
+                Err(Error::PortTaken { .. }) => {}
+                listens => return listens.map(|()| node),
+            }
+        }
+        let node = self.spawn(ports::free(1)?[0], variables)?;
+        node.wait_listening().await.map(|()| node)
+    }
+
+    fn spawn(&self, port: u16, variables: &[(&str, &str)]) -> Result<Node> {
         let own = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
         let all: Vec<(String, String)> = self.variables.iter().cloned().chain(own).collect();
-        Node::start(&self.ground, &format!("node-{}", self.nodes.len()), self.program.clone(), &all)
+        let name = format!("node-{}", self.started.fetch_add(1, Ordering::Relaxed));
+        Node::start(&self.ground, &name, port, self.program.clone(), &all)
     }
 
     /// The nodes, in the order of their start.

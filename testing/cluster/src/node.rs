@@ -21,7 +21,7 @@ const READY: &str = "/ready";
 /// A node, running or not. It is killed when this is dropped.
 #[derive(Debug)]
 pub struct Node {
-    /// Where it listens on 127.0.0.1, with a restart as before.
+    /// Where it listens on 127.0.0.1, also after a restart.
     pub port: u16,
     name: String,
     folder: PathBuf,
@@ -31,17 +31,18 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node whose port the system chooses. [`listening`](Self::listening) then has to find out which.
+    /// Starts a node. It is not waited for.
     pub(crate) fn start(
         ground: &Arc<Ground>,
         name: &str,
+        port: u16,
         program: PathBuf,
         variables: &[(String, String)],
     ) -> Result<Self> {
         let folder = ground.folder(name)?;
         let mut environment: Vec<(String, String)> = [
             ("HOST", "127.0.0.1"),
-            ("PORT", "0"),
+            ("PORT", &port.to_string()),
             ("DATA_DIR", &folder.join("data").display().to_string()),
             ("DATABASE_URL", &format!("sqlite:///{}", ground.path().join("webui.db").display())),
             ("WEBUI_SECRET_KEY", "the secret key of a test fleet"),
@@ -63,23 +64,11 @@ impl Node {
             output: folder.join("log"),
         };
         let process = Process::start(recipe, ground)?;
-        Ok(Self { port: 0, name: name.to_owned(), folder, process, started_at: AtomicU64::new(0) })
+        Ok(Self { port, name: name.to_owned(), folder, process, started_at: AtomicU64::new(0) })
     }
 
-    /// Waits until it says where it listens, and has it listen there after every restart.
-    pub(crate) async fn listening(&mut self) -> Result<()> {
-        self.wait_listening().await?;
-        let log = self.log()?;
-        let port: String = match log.split_once(LISTENS) {
-            Some((_, rest)) => rest.chars().take_while(char::is_ascii_digit).collect(),
-            None => String::new(),
-        };
-        self.port = port.parse().map_err(|_| Error::Unexpected { name: self.name.clone(), text: log })?;
-        self.set("PORT", &port);
-        Ok(())
-    }
-
-    async fn wait_listening(&self) -> Result<()> {
+    /// Waits until it says where it listens.
+    pub(crate) async fn wait_listening(&self) -> Result<()> {
         let what = format!("{} says where it listens", self.name);
         let listens = async || self.pid().is_none() || self.has_logged(LISTENS);
         crate::wait_until(&what, LISTEN, listens).await?;

@@ -1,15 +1,86 @@
-//! Ports that the system chose.
+//! Ports to listen on.
+//!
+//! They lie outside the range from which the system gives ports to outgoing connections. Otherwise such a connection could hold
+//! the port of a server that is down for a moment; and a client that tries again and again to reach that server would at last be
+//! given the very port that it connects to, be connected to itself, and read its own words.
 
 use crate::error::{Error, Result};
+use std::hash::{BuildHasher as _, RandomState};
 use std::net::{Ipv4Addr, TcpListener};
+use std::ops::Range;
+
+/// Where the kernel says which ports outgoing connections get, see ip(7): two numbers.
+const OUTGOING: &str = "/proc/sys/net/ipv4/ip_local_port_range";
+
+/// What the kernel does unless it is told otherwise.
+const USUAL_OUTGOING: (u16, u16) = (32_768, 60_999);
+
+/// Below are ports that services are known by.
+const LOWEST: u16 = 10_000;
+
+/// A range smaller than this is no choice, and the range above the outgoing ports is taken.
+const ENOUGH: u16 = 2_000;
+
+/// How many ports are tried for each that is wanted.
+const TRIES: usize = 1_000;
 
 /// So many different free ports on the loopback.
 ///
 /// All are held until the last is chosen, so that they differ. Another process can take one before a server does: that
 /// server then says [`Error::PortTaken`], and its rig begins again with other ports.
 pub(crate) fn free(count: usize) -> Result<Vec<u16>> {
-    let held: std::io::Result<Vec<TcpListener>> =
-        (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect();
-    let held = held.map_err(Error::io("a free port"))?;
-    held.iter().map(|listener| Ok(listener.local_addr().map_err(Error::io("a free port"))?.port())).collect()
+    let range = range();
+    let random = RandomState::new();
+    let mut held: Vec<(u16, TcpListener)> = Vec::new();
+    for step in 0..count * TRIES {
+        if held.len() == count {
+            break;
+        }
+        let offset = random.hash_one(step) % u64::from(range.end - range.start);
+        let port = range.start + u16::try_from(offset).unwrap_or_default();
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            held.push((port, listener));
+        }
+    }
+    if held.len() < count {
+        return Err(Error::io(format!("{count} free ports from {range:?}"))(
+            std::io::ErrorKind::AddrInUse.into(),
+        ));
+    }
+    Ok(held.into_iter().map(|(port, _)| port).collect())
+}
+
+fn range() -> Range<u16> {
+    let outgoing = std::fs::read_to_string(OUTGOING).ok().and_then(|text| {
+        let mut numbers = text.split_whitespace().map_while(|number| number.parse().ok());
+        Some((numbers.next()?, numbers.next()?))
+    });
+    outside(outgoing.unwrap_or(USUAL_OUTGOING))
+}
+
+/// Ports below those of outgoing connections, or above them when there are too few.
+fn outside((first, last): (u16, u16)) -> Range<u16> {
+    if first >= LOWEST + ENOUGH {
+        LOWEST..first
+    } else if last <= u16::MAX - ENOUGH {
+        last + 1..u16::MAX
+    } else {
+        LOWEST..u16::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{free, outside, range};
+    use std::collections::HashSet;
+
+    #[test]
+    fn are_free_different_and_not_those_of_outgoing_connections() {
+        let ports = free(50).unwrap();
+        assert_eq!(ports.iter().collect::<HashSet<_>>().len(), 50);
+        assert!(ports.iter().all(|port| range().contains(port)));
+        assert_eq!(outside((32_768, 60_999)), 10_000..32_768);
+        assert_eq!(outside((1_024, 60_999)), 61_000..65_535);
+        assert_eq!(outside((1_024, 65_535)), 10_000..65_535);
+    }
 }

@@ -238,3 +238,37 @@ impl Server {
         std::fs::read_to_string(&path).map_err(Error::file(path))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Server};
+    use crate::error::Error;
+    use crate::ground::Ground;
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::path::Path;
+    use std::sync::Arc;
+
+    #[tokio::test]
+    async fn says_that_its_port_is_taken() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let ground = Arc::new(Ground::new().unwrap());
+        let start = |name: &str, lines: &[String]| {
+            let place = Place { port, proxy: None };
+            Server::start(&ground, Path::new("redis-server"), name, place, lines, &[]).unwrap()
+        };
+        let failed = start("taken", &[format!("port {port}")]).wait_ready().await.unwrap_err();
+        assert!(matches!(failed, Error::PortTaken { .. }), "{failed}");
+        let failed = start("wrong", &["no-such-setting yes".to_owned()]).wait_ready().await.unwrap_err();
+        assert!(matches!(&failed, Error::Ended { log, .. } if log.contains("no-such-setting")), "{failed}");
+    }
+
+    #[test]
+    fn names_the_package_of_a_program_that_is_missing() {
+        let ground = Arc::new(Ground::new().unwrap());
+        let place = Place { port: 0, proxy: None };
+        let failed =
+            Server::start(&ground, Path::new("no-such-server"), "server", place, &[], &[]).unwrap_err();
+        assert!(failed.to_string().contains("scripts/system-packages redis-server"), "{failed}");
+    }
+}
