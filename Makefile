@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run fleet test bench page build model fmt lint units clean
+.PHONY: run fleet test test-reference bench page build model fmt lint units clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -17,6 +17,10 @@ fleet: page
 ## Checks format and lints, then runs every test. Ends with `N passed, N failed`.
 test:
 	scripts/test
+
+## Tests the server with the reference's own web client, which is fetched once. Not a part of `make test`.
+test-reference:
+	scripts/test-reference
 
 ## Runs the benchmarks and prints the figures.
 bench: page

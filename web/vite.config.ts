@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 
 // Where `npm run dev` sends the calls of the page; the built page is served by the server itself.
 const server = process.env['ANTIPHON_SERVER'] ?? 'http://127.0.0.1:8080';
-const proxied = ['/api', '/openai', '/ollama', '/ws', '/health'];
+const proxied = ['/api', '/openai', '/ollama', '/ws', '/health', '/manifest.json'];
 
 export default defineConfig({
   plugins: [svelte()],

@@ -41,9 +41,10 @@ export class World {
       const visit = new Visit(this);
       try {
         await body(visit);
+        await visit.picture(context.name);
         assert.deepEqual(visit.problems(), [], "the pages report no problem");
       } catch (error) {
-        await visit.picture(context.name);
+        await visit.picture(`failure of ${context.name}`);
         const told = [...visit.problems(), this.server.ending].filter(Boolean);
         if (told.length > 0) error.stack = `${error.stack}\n\nBesides:\n${told.join("\n")}`;
         throw error;
@@ -127,7 +128,7 @@ class Visit {
 
   async picture(name) {
     await mkdir(SCREENSHOTS, { recursive: true });
-    const file = name.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 60);
+    const file = name.replaceAll(/[^a-z0-9]+/gi, "-").slice(0, 80);
     for (const [index, client] of this.#clients.entries()) {
       const path = join(SCREENSHOTS, `${file}-${index + 1}.png`);
       await client.page.screenshot({ path }).catch(() => undefined);

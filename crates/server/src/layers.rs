@@ -2,7 +2,11 @@
 
 use antiphon_config::{AllowedOrigins, Config};
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use std::time::Instant;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{DefaultPredicate, Predicate, SizeAbove};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
@@ -10,6 +14,9 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESS_ABOVE: u64 = 1024;
+
+/// Says how long an answer took.
+const PROCESS_TIME: HeaderName = HeaderName::from_static("x-process-time");
 
 /// Puts the layers around the routes.
 pub(crate) fn wrap(mut router: Router, config: &Config) -> Router {
@@ -30,7 +37,15 @@ pub(crate) fn wrap(mut router: Router, config: &Config) -> Router {
             };
         }
     }
-    router.layer(cors(&config.cors.origins))
+    router.layer(from_fn(tell_time)).layer(cors(&config.cors.origins))
+}
+
+/// Tells how long the answer took, in whole seconds, as the reference does.
+async fn tell_time(request: Request, next: Next) -> Response {
+    let begin = Instant::now();
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(PROCESS_TIME, HeaderValue::from(begin.elapsed().as_secs()));
+    response
 }
 
 /// Which pages of other origins may read answers (`CORS_ALLOW_ORIGIN`), with their cookies.

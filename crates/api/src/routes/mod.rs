@@ -12,6 +12,7 @@ mod groups;
 mod health;
 mod limits;
 mod models;
+mod openapi;
 mod providers;
 mod search;
 mod site;
@@ -35,6 +36,7 @@ pub fn table() -> Vec<Route> {
         groups::routes(),
         health::routes(),
         models::routes(),
+        openapi::routes(),
         providers::routes(),
         search::routes(),
         site::routes(),

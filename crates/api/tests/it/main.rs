@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod openapi;
 mod scoreboard;
 
 use std::path::{Path, PathBuf};

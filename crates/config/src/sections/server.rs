@@ -34,8 +34,8 @@ section! {
             variable("THREAD_POOL_SIZE", optional(Whole::lenient().at_least(1).at_most(4096)));
         /// Proxies whose `X-Forwarded-…` headers are believed: addresses and networks, or `*` for every one.
         trusted_proxies: TrustedProxies = variable("FORWARDED_ALLOW_IPS", TrustedProxiesRule).or("*").reserved();
-        /// Kind of installation; `dev` serves the API documentation.
-        mode: Mode = variable("ENV", Choice::lenient(MODES)).or("dev").reserved();
+        /// Kind of installation; `dev` serves the description of the API at `/openapi.json`.
+        mode: Mode = variable("ENV", Choice::lenient(MODES)).or("dev");
         /// Folder for the database file, uploads, caches and the generated key.
         data_dir: PathBuf = variable("DATA_DIR", FilePath).or("./data");
         /// Folder with a compatible web page that is served instead of the built-in one.

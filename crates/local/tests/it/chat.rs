@@ -83,12 +83,14 @@ async fn limits_and_stops_end_an_answer() {
     let cut = server.ask(long, 8).await;
     assert_eq!(cut["choices"][0]["finish_reason"], "length");
     assert_eq!(cut["usage"]["completion_tokens"], 8);
+    // Nothing is assumed of what it says: sums round differently on other processors and after other questions.
     let body = json!({
-        "messages": [{ "role": "user", "content": QUESTION }], "temperature": 0, "stop": [" Paris", "zzz"]
+        "messages": [{ "role": "user", "content": long }], "temperature": 0, "max_tokens": 80, "stop": [" ", "zzz"]
     });
     let stopped: Value = server.post("/v1/chat/completions", &body).await.json().await.unwrap();
     assert_eq!(stopped["choices"][0]["finish_reason"], "stop");
-    assert_eq!(text(&stopped), "The capital of France is");
+    assert!(!text(&stopped).contains(' '), "{stopped}");
+    assert!(!text(&stopped).is_empty(), "{stopped}");
     let too_long =
         json!({ "messages": [{ "role": "user", "content": "word ".repeat(3_000) }], "stream": true });
     let refused = server.post("/v1/chat/completions", &too_long).await;

@@ -3,12 +3,16 @@
 use crate::support::{PASSWORD, Place, on_both};
 use reqwest::Method;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 on_both!(
     sign_out_closes_the_sockets_of_its_token_alone,
     what_ends_all_sessions_closes_all_sockets,
     pending_accounts_and_strangers_are_nobody,
 );
+
+/// Longest time from the end of a session to the end of its sockets.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 async fn sign_out_closes_the_sockets_of_its_token_alone(place: Place) {
     let node = place.start(&[]).await;
@@ -21,9 +25,11 @@ async fn sign_out_closes_the_sockets_of_its_token_alone(place: Place) {
         (&bob, node.socket(Some(&bob.token)).await),
     ];
     ada.send(Method::POST, "/api/v1/auths/signout", None).await.expect(200);
+    let signed_out = Instant::now();
     for socket in &leaving {
         socket.closed().await;
     }
+    assert!(signed_out.elapsed() < CLOSE_LIMIT, "{:?}", signed_out.elapsed());
     for (account, socket) in &staying {
         let join = json!({ "auth": { "token": account.token } });
         assert_eq!(socket.call("user-join", join).await["id"], account.id.as_str());

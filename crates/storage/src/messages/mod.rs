@@ -9,7 +9,9 @@ pub(crate) use store::{Existing, length, refuse_too_many, upsert_statements};
 pub use store::{FinishMessage, MessageUpdate, Messages};
 pub use unfinished::UnfinishedMessage;
 
-use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap as _};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Result, sql::Row};
@@ -123,6 +125,10 @@ pub(crate) struct MessageDocument<'a> {
     children: &'a [&'a str],
 }
 
+/// A key of a stored object; one with escapes cannot be borrowed.
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
 impl Serialize for MessageDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let row = self.row;
@@ -150,10 +156,10 @@ impl Serialize for MessageDocument<'_> {
         }
         if let Some(extra) = &row.extra {
             // Only the first level is taken apart.
-            let extra: std::collections::BTreeMap<&str, &RawValue> =
+            let extra: BTreeMap<Key<'_>, &RawValue> =
                 serde_json::from_str(extra.get()).map_err(serde::ser::Error::custom)?;
             for (key, value) in extra {
-                map.serialize_entry(key, value)?;
+                map.serialize_entry(&key.0, value)?;
             }
         }
         map.end()

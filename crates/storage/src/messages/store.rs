@@ -171,6 +171,9 @@ impl Messages {
         check_size(end.content.len() + json.into_iter().flatten().map(json_bytes).sum::<usize>())?;
         let now = clock::seconds();
         let mut transaction = self.database.begin().await?;
+        if !hold_chat_of(&mut transaction, chat_id, id, now).await? {
+            return Ok(false);
+        }
         let statement = Statement::new(
             "UPDATE messages SET content = $3, output = COALESCE($4, output), usage = COALESCE($5, usage), \
              error = $6, done = $7, updated_at = $8 WHERE chat_id = $1 AND id = $2",
@@ -184,11 +187,6 @@ impl Messages {
         .bind(end.done)
         .bind(now);
         let found = transaction.execute(statement).await? > 0;
-        if found {
-            let statement =
-                Statement::new("UPDATE chats SET updated_at = $2 WHERE id = $1").bind(chat_id).bind(now);
-            transaction.execute(statement).await?;
-        }
         transaction.commit().await?;
         Ok(found)
     }
@@ -249,6 +247,9 @@ impl Messages {
     /// Errors: [`StorageError::MessageNotFound`].
     pub async fn delete(&self, chat_id: &str, id: &str) -> Result<()> {
         let mut transaction = self.database.begin().await?;
+        if !hold_chat_of(&mut transaction, chat_id, id, clock::seconds()).await? {
+            return Err(StorageError::MessageNotFound);
+        }
         let statement =
             Statement::new("DELETE FROM messages WHERE chat_id = $1 AND id = $2 RETURNING parent_id")
                 .bind(chat_id)
@@ -263,6 +264,22 @@ impl Messages {
         }
         transaction.commit().await
     }
+}
+
+/// Lets the chat of a message rise in the list and holds it until the transaction ends; gives `false` if the message is
+/// gone.
+///
+/// Whoever changes a chat and its messages takes the chat first, as a deletion does: two that took them in opposite
+/// order would wait for each other.
+async fn hold_chat_of(transaction: &mut Transaction, chat_id: &str, id: &str, now: i64) -> Result<bool> {
+    let statement = Statement::new(
+        "UPDATE chats SET updated_at = $3 WHERE id = $1 \
+         AND EXISTS (SELECT 1 FROM messages WHERE chat_id = $1 AND id = $2)",
+    )
+    .bind(chat_id)
+    .bind(id)
+    .bind(now);
+    Ok(transaction.execute(statement).await? > 0)
 }
 
 /// Keys of the client's message that have a column or follow from one.

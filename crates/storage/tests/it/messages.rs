@@ -12,6 +12,7 @@ on_both!(
     a_reply_grows_and_ends,
     other_keys_are_set_one_by_one,
     deleting_a_message_joins_its_neighbours,
+    replies_may_end_while_their_chats_are_deleted,
     replies_of_a_dead_process_are_found,
     limits_are_kept,
 );
@@ -174,6 +175,27 @@ async fn deleting_a_message_joins_its_neighbours(fixture: Fixture) {
     messages.delete(&chat.id, "a").await.unwrap();
     assert!(messages.all(&chat.id).await.unwrap().iter().all(|message| message.parent_id.is_none()));
     assert!(matches!(messages.delete(&chat.id, "a").await, Err(StorageError::MessageNotFound)));
+}
+
+async fn replies_may_end_while_their_chats_are_deleted(fixture: Fixture) {
+    let ada = fixture.user("ada").await;
+    let messages = fixture.db.messages();
+    for _ in 0..5 {
+        let mut ends = Vec::new();
+        for name in 0..8 {
+            let chat = fixture.chat(&ada, &format!("c{name}")).await;
+            messages.upsert(&chat.id, message("reply", None, "assistant", "half")).await.unwrap();
+            let messages = messages.clone();
+            let end = FinishMessage { content: "whole".into(), done: true, ..FinishMessage::default() };
+            ends.push(async move { messages.finish(&chat.id, "reply", &end).await });
+        }
+        let ends: Vec<_> = ends.into_iter().map(tokio::spawn).collect();
+        assert_eq!(fixture.db.chats().delete_all(&ada.id).await.unwrap(), 8);
+        for end in ends {
+            // Ended before its chat went, or gone with it; never torn between the two.
+            end.await.unwrap().unwrap();
+        }
+    }
 }
 
 async fn replies_of_a_dead_process_are_found(fixture: Fixture) {

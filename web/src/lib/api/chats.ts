@@ -1,7 +1,7 @@
 /** Chats, models and replies. */
 
-import { get, post, remove } from './http';
-import type { Chat, ChatItem, History, Model, ProviderState, Tag } from './shapes';
+import { call, get, post, remove } from './http';
+import type { Chat, ChatItem, Model, ProviderState, Tag } from './shapes';
 
 const chatPath = (id: string) => `/api/v1/chats/${encodeURIComponent(id)}`;
 
@@ -21,9 +21,9 @@ export const readTags = (id: string) => get<Tag[]>(`${chatPath(id)}/tags`);
 
 export const renameChat = (id: string, title: string) => post<Chat>(chatPath(id), { chat: { title } });
 
-/** Keeps which branch is shown; the server takes the history as a whole. */
-export const storeHistory = (id: string, history: History, messages: unknown[]) =>
-  post<Chat>(chatPath(id), { chat: { history, messages } });
+/** Keeps which branch is shown, also when the page is left right after it was chosen. */
+export const showBranch = (id: string, currentId: string) =>
+  call<Chat>(chatPath(id), { method: 'POST', body: { chat: { history: { currentId } } }, outlivesPage: true });
 
 export const togglePin = (id: string) => post<Chat>(`${chatPath(id)}/pin`);
 

@@ -28,6 +28,8 @@ export interface CallOptions {
   /** Without the bearer token: `/api/config` knows the user by the cookie alone. */
   anonymous?: boolean;
   timeoutMs?: number;
+  /** Goes on when the page is left meanwhile; browsers allow that for small bodies alone. */
+  outlivesPage?: boolean;
 }
 
 let token: string | null = null;
@@ -83,6 +85,7 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
       headers,
       body: options.body === undefined ? null : JSON.stringify(options.body),
       credentials: 'same-origin',
+      keepalive: options.outlivesPage ?? false,
       signal: AbortSignal.timeout(options.timeoutMs ?? CALL_TIMEOUT_MS),
     });
   } catch (error) {

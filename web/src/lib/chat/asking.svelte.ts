@@ -9,7 +9,7 @@ import { session } from '../session/session.svelte';
 import { uuid } from '../text/uuid';
 import { insert, latestLeaf, neighbour, pathOf } from './branches';
 import { conversation } from './conversation.svelte';
-import { requestBody, shortList, TEMPORARY, temporaryMessages, type Turn } from './request';
+import { requestBody, TEMPORARY, temporaryMessages, type Turn } from './request';
 
 /** What *Continue* asks after a reply that was cut short. */
 const CONTINUE = 'Continue where you stopped.';
@@ -82,9 +82,8 @@ class Asking {
     if (target === null) return;
     history.currentId = latestLeaf(history, target);
     if (conversation.id === null || conversation.writing) return;
-    const plain = $state.snapshot(history) as typeof history;
     // Only a view: when it is not kept, the next visit shows the other branch.
-    void api.storeHistory(conversation.id, plain, shortList(pathOf(plain))).then(
+    void api.showBranch(conversation.id, history.currentId).then(
       () => conversation.markRead(),
       () => undefined,
     );

@@ -63,18 +63,6 @@ export function temporaryMessages(path: Message[]): unknown[] {
     );
 }
 
-/** The short list that stored chats keep beside the tree. */
-export function shortList(path: Message[]): unknown[] {
-  return path.map(({ id, parentId, childrenIds, role, content, timestamp }) => ({
-    id,
-    parentId,
-    childrenIds,
-    role,
-    content,
-    timestamp,
-  }));
-}
-
 function variables(session: Session, now: Date): Record<string, string> {
   const two = (value: number) => String(value).padStart(2, '0');
   const date = `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;

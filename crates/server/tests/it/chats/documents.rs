@@ -5,6 +5,7 @@ use crate::support::{Place, on_both};
 use serde_json::{Value, json};
 
 on_both!(
+    keys_with_escapes_do_not_break_a_chat,
     a_document_comes_back_as_it_was_given,
     given_keys_replace_stored_ones,
     a_branch_is_switched_and_a_message_rated,
@@ -247,5 +248,22 @@ async fn a_deleted_chat_is_gone(place: Place) {
     assert_eq!(ada.delete("/api/v1/chats/").await.expect(200), &json!(true));
     assert!(ada.titles("/api/v1/chats/?page=1").await.is_empty());
     assert_eq!(ada.delete("/api/v1/chats/").await.expect(200), &json!(true));
+    node.stop().await;
+}
+
+async fn keys_with_escapes_do_not_break_a_chat(place: Place) {
+    let node = place.start(&[]).await;
+    let ada = node.sign_up("Ada").await;
+    let key = "quoted \"and\" \\ \u{1}\n";
+    let mut message =
+        json!({ "id": "q", "parentId": null, "childrenIds": [], "role": "user", "content": "why" });
+    message[key] = json!({ key: key });
+    let form = json!({ "chat": { "history": { "currentId": "q", "messages": { "q": message } }, key: key } });
+    let made = ada.post("/api/v1/chats/new", form).await.expect(200).clone();
+    let read = ada.document(made["id"].as_str().unwrap()).await;
+    for chat in [&made, &read] {
+        assert_eq!(chat["chat"]["history"]["messages"]["q"][key], json!({ key: key }));
+        assert_eq!(chat["chat"][key], key);
+    }
     node.stop().await;
 }

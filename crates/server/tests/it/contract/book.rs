@@ -1,7 +1,6 @@
 //! The contract files.
 
-use super::faults::Shapes;
-use antiphon_api::openapi::Shape;
+use antiphon_api::openapi::{Shape, Shapes};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

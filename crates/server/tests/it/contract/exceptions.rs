@@ -45,9 +45,6 @@ const UNHEARD: &[(&str, &str)] = &[
 const OWN_COPY: &str =
     "a copy for other viewers, of whom there are none yet; the page of the same user ignores it";
 
-/// Events emitted here that were not recorded: label and reason.
-const OWN: &[(&str, &str)] = &[];
-
 /// Whether a finding of the comparison is meant to be.
 pub(super) fn allows(what: &str, fault: &str) -> bool {
     DIFFERENT.iter().any(|(operation, place, _)| *operation == what && fault.starts_with(place))
@@ -56,9 +53,4 @@ pub(super) fn allows(what: &str, fault: &str) -> bool {
 /// Whether a recorded event is left out on purpose.
 pub(super) fn is_unheard(label: &str) -> bool {
     UNHEARD.iter().any(|(known, _)| *known == label)
-}
-
-/// Whether an event that was not recorded is meant to be there.
-pub(super) fn is_own(label: &str) -> bool {
-    OWN.iter().any(|(known, _)| *known == label)
 }

@@ -8,7 +8,7 @@ mod absent;
 mod access;
 mod book;
 mod browser;
+mod document;
 mod exceptions;
-mod faults;
 mod flows;
 mod walk;

@@ -1,5 +1,6 @@
 //! A small HTTP client: JSON in, status, headers and body out; follows no redirect and keeps no cookie by itself.
 
+use super::surface;
 use reqwest::header::{self, HeaderMap, HeaderName};
 use reqwest::{Method, redirect};
 use serde_json::Value;
@@ -115,7 +116,7 @@ impl Client {
     /// Sends exactly these bytes as `application/json`.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Answer {
         let mut request =
-            self.http.request(method, format!("{}{path}", self.base)).headers(self.headers.clone());
+            self.http.request(method.clone(), format!("{}{path}", self.base)).headers(self.headers.clone());
         if let Some(body) = body {
             request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         }
@@ -123,7 +124,9 @@ impl Client {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("a whole answer").to_vec();
         let body = serde_json::from_slice(&bytes).unwrap_or_default();
-        Answer { status, headers, bytes, body }
+        let answer = Answer { status, headers, bytes, body };
+        surface::check(&method, path, &answer);
+        answer
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod chat;
 mod client;
+pub(crate) mod faults;
 mod node;
 mod place;
 pub(crate) mod process;
@@ -12,6 +13,7 @@ pub(crate) mod provider;
 pub(crate) mod script;
 mod site;
 mod socket;
+mod surface;
 
 pub(crate) use client::{Account, Answer, Client};
 pub(crate) use node::NodeUnderTest;

@@ -1,11 +1,7 @@
 //! Where a value departs from a shape.
 
-use antiphon_api::openapi::Shape;
+use antiphon_api::openapi::{Shape, Shapes};
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// Shapes by name.
-pub(crate) type Shapes = BTreeMap<String, Shape>;
 
 /// What is wrong with `value`, each finding with its place: `.field`, `[]` for an item, `.*` for a value of a map.
 pub(crate) fn faults(shape: &Shape, shapes: &Shapes, value: &Value, place: &str) -> Vec<String> {
