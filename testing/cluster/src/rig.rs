@@ -3,6 +3,7 @@
 mod cluster;
 mod configuration;
 mod heal;
+mod inflict;
 mod replication;
 mod sentinel;
 mod slots;
@@ -16,6 +17,7 @@ use crate::ports;
 use crate::proxy::Proxy;
 use crate::server::{Place, Server};
 use configuration::{Configuration, Ports};
+pub use inflict::Broken;
 pub use slots::SlotMove;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;

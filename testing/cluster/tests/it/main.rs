@@ -4,6 +4,7 @@
 
 mod balancer;
 mod cluster;
+mod failures;
 mod fleet;
 mod program;
 mod proxy;
