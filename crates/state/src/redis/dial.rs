@@ -62,6 +62,17 @@ pub(crate) struct Dialer {
 pub(crate) struct Dialled {
     pub(crate) stream: Stream,
     pub(crate) endpoint: Endpoint,
+    /// What the server is asked for as a sign of life.
+    pub(crate) probe: Probe,
+}
+
+/// What a server is asked for as a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Nothing but an answer.
+    Ping,
+    /// That it is still a master.
+    Role,
 }
 
 impl Dialer {
@@ -89,10 +100,19 @@ impl Dialer {
         if self.database != 0 {
             ask(&mut stream, endpoint, cmd("SELECT").arg(self.database)).await?;
         }
-        if self.peer == Peer::Master {
-            check_role(&mut stream, endpoint).await?;
+        let probe = if self.peer == Peer::Master && asked_role(&mut stream, endpoint).await? {
+            Probe::Role
+        } else {
+            Probe::Ping
+        };
+        if self.peer != Peer::Sentinel {
+            // A server that still reads its data from disk takes connections, but says here that it serves nothing yet.
+            match ask(&mut stream, endpoint, &cmd("PING")).await {
+                Err(RedisError::Reply { code: Code::NoPerm, .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Dialled { stream, endpoint: endpoint.clone() })
+        Ok(Dialled { stream, endpoint: endpoint.clone(), probe })
     }
 
     async fn stream(&self, endpoint: &Endpoint) -> Result<Stream> {
@@ -185,17 +205,26 @@ fn unreachable(error: &io::Error, endpoint: &Endpoint) -> RedisError {
     }
 }
 
-/// Makes sure that the server is a master. A user who may not ask, or a service without the command, is believed.
-async fn check_role(stream: &mut Stream, endpoint: &Endpoint) -> Result<()> {
+/// Makes sure that the server is a master, and says whether it could be asked. A user who may not ask, or a service without
+/// the command, is believed.
+async fn asked_role(stream: &mut Stream, endpoint: &Endpoint) -> Result<bool> {
     match ask(stream, endpoint, &cmd("ROLE")).await {
-        Ok(Value::Array(facts)) => match facts.first() {
+        Ok(role) => check_role(&role, endpoint).map(|()| true),
+        Err(RedisError::Reply { code: Code::NoPerm | Code::Unknown, .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a reply to `ROLE` is that of a master.
+pub(crate) fn check_role(role: &Value, endpoint: &Endpoint) -> Result<()> {
+    match role {
+        Value::Array(facts) => match facts.first() {
             Some(Value::BulkString(role)) if role != b"master" => {
                 Err(RedisError::Replica { endpoint: endpoint.clone() })
             }
             _ => Ok(()),
         },
-        Err(RedisError::Reply { code: Code::NoPerm | Code::Unknown, .. }) | Ok(_) => Ok(()),
-        Err(error) => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -217,11 +246,8 @@ async fn read_reply(stream: &mut Stream, endpoint: &Endpoint) -> Result<Value> {
     while buffer.len() < MAX_GREETING {
         let read = stream.read_buf(&mut buffer).await.map_err(|error| {
             // The first bytes under TLS 1.3 are also where a missing client certificate shows.
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                tls::fault(&error, endpoint)
-            } else {
-                unreachable(&error, endpoint)
-            }
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+            if inner.is_some() { tls::fault(&error, endpoint) } else { unreachable(&error, endpoint) }
         })?;
         if read == 0 {
             return Err(RedisError::Closed { endpoint: endpoint.clone() });

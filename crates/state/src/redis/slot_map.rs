@@ -53,7 +53,7 @@ fn epoch(info: &str) -> u64 {
 
 impl SlotMap {
     /// The map that most of those with the highest epoch agree on, one with more owners before one with fewer.
-    pub(crate) fn best(views: Vec<View>) -> Option<Self> {
+    pub(crate) fn best(views: &[View]) -> Option<Self> {
         let highest = views.iter().map(|view| view.epoch).max()?;
         let newest: Vec<&View> = views.iter().filter(|view| view.epoch == highest).collect();
         let votes = |map: &Self| newest.iter().filter(|view| view.map == *map).count();
@@ -184,11 +184,11 @@ mod tests {
         let old = parse("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$1\r\na\r\n:1\r\n$2\r\nid\r\n");
         let new = parse("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$1\r\nb\r\n:1\r\n$2\r\nid\r\n");
         let view = |map: &SlotMap, epoch| View { map: map.clone(), epoch };
-        let best = SlotMap::best(vec![view(&old, 1), view(&old, 1), view(&new, 2)]);
+        let best = SlotMap::best(&[view(&old, 1), view(&old, 1), view(&new, 2)]);
         assert_eq!(best, Some(new.clone()));
-        let best = SlotMap::best(vec![view(&old, 2), view(&new, 2), view(&new, 2)]);
+        let best = SlotMap::best(&[view(&old, 2), view(&new, 2), view(&new, 2)]);
         assert_eq!(best, Some(new));
-        assert_eq!(SlotMap::best(vec![view(&parse("*0\r\n"), 1)]), None);
+        assert_eq!(SlotMap::best(&[view(&parse("*0\r\n"), 1)]), None);
         assert_eq!(epoch("cluster_size:3\r\ncluster_current_epoch:17\r\n"), 17);
     }
 }

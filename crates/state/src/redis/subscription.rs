@@ -182,17 +182,16 @@ impl Work {
                 State::Up(connection) => Some(connection.clone()),
                 State::Down { .. } => None,
             };
-            let over = match connection {
-                Some(connection) => {
-                    let over = tokio::select! {
-                        over = self.serve(&connection) => over,
-                        changed = state.changed() => changed.is_err(),
-                    };
-                    self.silent_since = Instant::from_std(connection.last_heard());
-                    self.set_proven(0);
-                    over
-                }
-                None => tokio::select! {
+            let over = if let Some(connection) = connection {
+                let over = tokio::select! {
+                    over = self.serve(&connection) => over,
+                    changed = state.changed() => changed.is_err(),
+                };
+                self.silent_since = Instant::from_std(connection.last_heard());
+                self.set_proven(0);
+                over
+            } else {
+                tokio::select! {
                     changed = state.changed() => changed.is_err(),
                     wish = self.wishes.recv() => match wish {
                         Some(wish) => {
@@ -201,7 +200,7 @@ impl Work {
                         }
                         None => true,
                     },
-                },
+                }
             };
             if over {
                 self.shared.queue.close();

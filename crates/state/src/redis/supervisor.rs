@@ -158,7 +158,6 @@ impl Supervisor {
                 }
             };
             match tokio::time::timeout_at(until, state.changed()).await {
-                Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(RedisError::ShutDown),
                 Err(_) if Instant::now() >= deadline => {
                     let fault = match &*state.borrow() {
@@ -167,7 +166,7 @@ impl Supervisor {
                     };
                     return Err(RedisError::Away { cause: Box::new(fault) });
                 }
-                Err(_) => {}
+                Ok(Ok(())) | Err(_) => {}
             }
         }
     }

@@ -29,9 +29,9 @@ async fn keys_of_all_slots_are_reached_and_messages_cross_the_cluster() {
         let back: u32 = main.command(Repeat::Idempotent, cmd("GET").arg(&key).take()).await.expect("read");
         assert_eq!(back, number);
     }
-    let batch = Batch::atomic().add(cmd("INCR").arg("{t}a").take()).add(cmd("INCR").arg("{t}b").take());
+    let batch = Batch::atomic().with(cmd("INCR").arg("{t}a").take()).with(cmd("INCR").arg("{t}b").take());
     assert_eq!(main.batch::<(u32, u32)>(Repeat::Once, batch).await, Ok((1, 1)));
-    let batch = Batch::new().add(cmd("GET").arg("a").take()).add(cmd("GET").arg("b").take());
+    let batch = Batch::new().with(cmd("GET").arg("a").take()).with(cmd("GET").arg("b").take());
     assert_eq!(main.batch::<()>(Repeat::Idempotent, batch).await, Err(RedisError::CrossSlot));
     // Any node takes a message, and it comes out where the subscription is.
     for number in 0..10 {

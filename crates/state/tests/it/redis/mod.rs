@@ -2,7 +2,10 @@
 //!
 //! Each test prints the seconds to recovery; `cargo test -p antiphon-state -- --nocapture redis` shows them.
 
+mod breaks;
 mod cluster;
+mod limits;
 mod sentinel;
 mod standalone;
 mod support;
+mod tls;

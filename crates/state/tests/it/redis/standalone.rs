@@ -14,10 +14,10 @@ async fn commands_batches_scripts_and_messages_go_through() {
     let main = links.connections.main();
     let count: u64 = main.command(Repeat::Once, cmd("INCR").arg("n").take()).await.expect("counted");
     assert_eq!(count, 1);
-    let batch = Batch::atomic().add(cmd("INCR").arg("n").take()).add(cmd("GET").arg("n").take());
+    let batch = Batch::atomic().with(cmd("INCR").arg("n").take()).with(cmd("GET").arg("n").take());
     let both: (u64, String) = main.batch(Repeat::Once, batch).await.expect("a transaction");
     assert_eq!(both, (2, "2".to_owned()));
-    let batch = Batch::new().add(cmd("GET").arg("n").take()).add(cmd("EXISTS").arg("m").take());
+    let batch = Batch::new().with(cmd("GET").arg("n").take()).with(cmd("EXISTS").arg("m").take());
     let both: (u64, bool) = main.batch(Repeat::Idempotent, batch).await.expect("a batch");
     assert_eq!(both, (2, false));
     let script = Script::new("return redis.call('GET', KEYS[1]) .. ARGV[1]");
