@@ -359,8 +359,10 @@ impl Shared {
                     .filter_map(|master| Some(master.current()?.endpoint.clone()))
                     .collect();
                 let present = place.borrow().clone();
+                // At the start no connection is there yet, and waiting for one would only cost time.
+                let candidates = if present.is_err() && live.is_empty() { map.masters() } else { &live };
                 if !present.is_ok_and(|present| live.contains(&present))
-                    && let Some(next) = live.choose(&mut rand::rng())
+                    && let Some(next) = candidates.choose(&mut rand::rng())
                 {
                     place.send_modify(|place| *place = Ok(next.clone()));
                 }

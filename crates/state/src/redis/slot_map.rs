@@ -5,6 +5,8 @@ use redis::{FromRedisValue, Value};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Result};
+use super::reply::checked;
+use super::request::{Batch, Request};
 use super::slot::{SLOTS, Slot};
 
 /// Stands for "no owner".
@@ -32,14 +34,13 @@ pub(crate) struct View {
 impl View {
     /// Asks a node.
     pub(crate) async fn ask(connection: &Connection) -> Result<Self> {
-        let slots = connection.ask(redis::cmd("CLUSTER").arg("SLOTS").take()).await?;
-        let map = SlotMap::parse(&slots, &connection.endpoint)?;
+        let cluster = |word: &str| redis::cmd("CLUSTER").arg(word).take();
+        let questions = Batch::new().with(cluster("SLOTS")).with(cluster("INFO"));
+        let mut replies = connection.send(&Request::batch(questions)).await?.into_iter();
+        let mut next = || checked(replies.next().unwrap_or_default(), &connection.endpoint);
+        let map = SlotMap::parse(&next()?, &connection.endpoint)?;
         // Services leave this command out, or users may not use it.
-        let epoch = match connection.ask(redis::cmd("CLUSTER").arg("INFO").take()).await {
-            Ok(info) => epoch(&String::from_redis_value(info).unwrap_or_default()),
-            Err(RedisError::Reply { .. }) => 0,
-            Err(fault) => return Err(fault),
-        };
+        let epoch = next().map_or(0, |info| epoch(&String::from_redis_value(info).unwrap_or_default()));
         Ok(Self { map, epoch })
     }
 }

@@ -14,7 +14,7 @@ use super::connection::{Connection, Pushes};
 use super::error::{RedisError, Result};
 use super::events::{Events, Queue};
 use super::link::Redis;
-use super::proof::{PROOF_INTERVAL, PROOF_LIMIT, Proof, Verdict};
+use super::proof::{PROOF_AGAIN, PROOF_INTERVAL, PROOF_LIMIT, Proof, Verdict};
 use super::supervisor::{Label, State, Supervisor};
 
 /// Channels that one `SUBSCRIBE` names at most.
@@ -236,7 +236,8 @@ impl Work {
         let (commands, proof) = (self.commands.clone(), self.proof.clone());
         let prove = || {
             let (commands, proof) = (commands.clone(), proof.clone());
-            async move { proof.run(&commands).await }.boxed()
+            let place = connection.endpoint.clone();
+            async move { proof.run(&commands, &place).await }.boxed()
         };
         let mut running = None;
         loop {
@@ -251,7 +252,10 @@ impl Work {
                     running = None;
                     match verdict {
                         Verdict::Proven => self.resume(connection),
-                        Verdict::Unknown => self.set_proven(0),
+                        Verdict::Unknown => {
+                            self.set_proven(0);
+                            ticks.reset_after(PROOF_AGAIN);
+                        }
                         Verdict::Deaf => {
                             let endpoint = connection.endpoint.clone();
                             self.give_up(connection, RedisError::Deaf { endpoint, limit: PROOF_LIMIT });

@@ -11,6 +11,9 @@ const RECOVERY: Duration = Duration::from_secs(2);
 /// Time within which a break is noticed.
 const NOTICED: Duration = Duration::from_millis(2500);
 
+/// Breaks the network.
+type Fault = fn(&Proxy);
+
 /// Everybody who has clients.
 fn all(rig: &Rig) -> Vec<&Server> {
     rig.servers().iter().chain(rig.sentinels()).collect()
@@ -23,11 +26,11 @@ async fn network(kind: Kind, tls: bool) {
     links.check_connections(&all(&rig)).await;
     let master = rig.master().await.expect("a master");
     let proxy = master.proxy().expect("a proxy");
-    let faults: [(&str, &dyn Fn(&Proxy)); 4] = [
-        ("network cut", &Proxy::cut),
-        ("network silent", &Proxy::black_hole),
-        ("network silent from the server", &|proxy| proxy.one_way(Direction::ToServer)),
-        ("network silent to the server", &|proxy| proxy.one_way(Direction::ToClient)),
+    let faults: [(&str, Fault); 4] = [
+        ("network cut", Proxy::cut),
+        ("network silent", Proxy::black_hole),
+        ("network silent from the server", |proxy| proxy.one_way(Direction::ToServer)),
+        ("network silent to the server", |proxy| proxy.one_way(Direction::ToClient)),
     ];
     for (number, (case, fault)) in faults.into_iter().enumerate() {
         let load = Load::start(&links, 10);

@@ -96,3 +96,51 @@ async fn a_frozen_master_with_the_subscription_is_followed_by_the_next_owner() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slot_that_moves_is_followed_without_a_failed_call() {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    let main = links.connections.main();
+    let tag = "{open-webui:load:0}";
+    for number in 0..200 {
+        let set = cmd("SET").arg(format!("{tag}{number}")).arg(number).take();
+        main.command::<()>(Repeat::Idempotent, set).await.expect("set");
+    }
+    let get = async |number: u32| {
+        main.command::<Option<u32>>(Repeat::Idempotent, cmd("GET").arg(format!("{tag}{number}")).take()).await
+    };
+    let from = rig.owner(tag).await.expect("an owner");
+    let to = rig.servers()[..3].iter().find(|server| server.port != from.port).expect("another");
+    let slot: u16 =
+        from.admin(&["CLUSTER", "KEYSLOT", tag]).await.expect("a slot").parse().expect("a number");
+    let moving = rig.move_slot(slot, to).await.expect("announced");
+    // One key is moved: it is asked for at the new owner, and a command with keys on both sides has to wait.
+    let port = to.client_port().to_string();
+    from.admin(&["MIGRATE", "127.0.0.1", &port, &format!("{tag}0"), "0", "3000"]).await.expect("moved");
+    assert_eq!(get(0).await, Ok(Some(0)), "ASK is followed");
+    assert_eq!(get(1).await, Ok(Some(1)));
+    let both = {
+        let main = main.clone();
+        tokio::spawn(async move {
+            let both = cmd("MGET").arg(format!("{tag}0")).arg(format!("{tag}1")).take();
+            main.command::<(u32, u32)>(Repeat::Idempotent, both).await
+        })
+    };
+    let script = antiphon_state::redis::Script::new("return redis.call('GET', KEYS[1])");
+    let by_script: u32 =
+        main.script(Repeat::Idempotent, &script, &[&format!("{tag}0")], &[]).await.expect("a script");
+    assert_eq!(by_script, 0, "a script follows ASK too");
+    let repeated = async || links.connections.totals().repeated_attempts > 0;
+    wait_until("TRYAGAIN was met", LIMIT, repeated).await.expect("in time");
+    assert!(moving.keys().await.expect("moved") >= 199);
+    let begin = Instant::now();
+    moving.finish().await.expect("finished");
+    assert_eq!(both.await.expect("ended"), Ok((0, 1)), "TRYAGAIN passes");
+    for number in 0..200 {
+        assert_eq!(get(number).await, Ok(Some(number)), "MOVED is followed");
+    }
+    tell("cluster, slot moved", begin.elapsed(), None);
+    links.round_trip("after").await;
+    links.check_connections(&living(&rig)).await;
+}

@@ -87,6 +87,7 @@ async fn a_server_that_reads_its_data_is_waited_for() {
         settings: vec![
             "key-load-delay 1000".to_owned(),
             "loading-process-events-interval-bytes 1024".to_owned(),
+            "enable-debug-command local".to_owned(),
         ],
         ..Options::new(Kind::Standalone)
     };
