@@ -249,17 +249,21 @@ fn unreachable(error: &io::Error, endpoint: &Endpoint) -> RedisError {
     }
 }
 
-/// Whether a reply to `ROLE` is that of a master.
+/// Whether a reply to `ROLE` is that of a master. A replica names the master that it follows.
 pub(crate) fn check_role(role: &Value, endpoint: &Endpoint) -> Result<()> {
-    match role {
-        Value::Array(facts) => match facts.first() {
-            Some(Value::BulkString(role)) if role != b"master" => {
-                Err(RedisError::Replica { endpoint: endpoint.clone() })
-            }
-            _ => Ok(()),
-        },
-        _ => Ok(()),
+    let Value::Array(facts) = role else { return Ok(()) };
+    let [Value::BulkString(role), facts @ ..] = facts.as_slice() else { return Ok(()) };
+    if role == b"master" {
+        return Ok(());
     }
+    let master = match facts {
+        [Value::BulkString(host), Value::Int(port), ..] => {
+            let host = String::from_utf8_lossy(host);
+            u16::try_from(*port).ok().map(|port| Endpoint::new(&host, port))
+        }
+        _ => None,
+    };
+    Err(RedisError::Replica { endpoint: endpoint.clone(), master })
 }
 
 /// Sends commands and reads their replies, errors included; nothing else may be under way on the stream.

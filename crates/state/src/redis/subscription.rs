@@ -300,32 +300,39 @@ impl Work {
     async fn grant(&mut self, connection: &Connection, first: Wish) -> Result<()> {
         let mut next = Some(first);
         let mut added = Vec::new();
-        let mut removed = Vec::new();
+        let mut removed = HashMap::new();
         while let Some(wish) = next {
-            let present = self.wanted.contains(&wish.channel) && !self.waiters.contains_key(&wish.channel);
-            if wish.wanted && present {
-                let _ = wish.done.send(Ok(()));
-            } else if wish.wanted {
-                removed.retain(|channel| *channel != wish.channel);
-                if !added.contains(&wish.channel) {
-                    added.push(wish.channel.clone());
+            let Wish { channel, wanted, done } = wish;
+            if !wanted {
+                added.retain(|added| *added != channel);
+                self.waiters.remove(&channel);
+                if self.wanted.remove(&channel) {
+                    removed.insert(channel, done);
+                } else {
+                    let _ = done.send(Ok(()));
                 }
-                self.postpone(wish);
+            } else if self.wanted.contains(&channel) && !self.waiters.contains_key(&channel) {
+                let _ = done.send(Ok(()));
             } else {
-                if !added.contains(&wish.channel) && self.wanted.contains(&wish.channel) {
-                    removed.push(wish.channel.clone());
+                if let Some(undone) = removed.remove(&channel) {
+                    let _ = undone.send(Ok(()));
                 }
-                added.retain(|channel| *channel != wish.channel);
-                self.postpone(wish);
+                if !added.contains(&channel) {
+                    added.push(channel.clone());
+                }
+                self.postpone(Wish { channel, wanted, done });
             }
-            next = if added.len() + removed.len() < CHANNELS_AT_ONCE {
-                self.wishes.try_recv().ok()
-            } else {
-                None
-            };
+            let room = added.len() + removed.len() < CHANNELS_AT_ONCE;
+            next = if room { self.wishes.try_recv().ok() } else { None };
         }
         if !removed.is_empty() {
-            self.bounded(connection, connection.unsubscribe(&removed)).await?;
+            let channels: Vec<Arc<str>> = removed.keys().cloned().collect();
+            let ended = self.bounded(connection, connection.unsubscribe(&channels)).await;
+            for done in removed.into_values() {
+                // Without the connection the subscription is gone too.
+                let _ = done.send(Ok(()));
+            }
+            ended?;
         }
         if !added.is_empty() {
             self.subscribe(connection, &added).await?;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use antiphon_cluster::{Kind, Rig, Server, wait_until};
 use antiphon_state::redis::{Batch, Endpoint, RedisError, Repeat, cmd};
 
-use super::support::{LIMIT, Links, Load, tell};
+use super::support::{LIMIT, Links, Load, all_failures, name, tell};
 
 /// Recovery after the cluster has a new owner.
 const OWNED: Duration = Duration::from_secs(2);
@@ -47,8 +47,7 @@ async fn keys_of_all_slots_are_reached_and_messages_cross_the_cluster() {
 }
 
 /// Breaks the master that owns slot 0 and measures from its having a new owner.
-async fn fail_over(case: &str, subscribed_there: bool, how: impl AsyncFnOnce(&Server)) {
-    let rig = rig().await;
+async fn fail_over(rig: Rig, case: &str, subscribed_there: bool, how: impl AsyncFnOnce(&Server)) {
     let links = Links::to(&rig).await;
     links.round_trip("before").await;
     let old = if subscribed_there {
@@ -76,9 +75,11 @@ async fn fail_over(case: &str, subscribed_there: bool, how: impl AsyncFnOnce(&Se
         panic!("{error}: {:?} {:?}", links.connections.status(), links.connections.expected_connections());
     }
     let recovery = begin.elapsed();
-    links.round_trip("after").await;
+    for number in 0..20 {
+        links.round_trip(&format!("after {number}")).await;
+    }
     let report = load.end().await;
-    tell(&format!("cluster, {case}"), recovery, Some(&report));
+    tell(&format!("{}, {case}", name(Kind::Cluster, rig.options().tls)), recovery, Some(&report));
     assert_eq!(report.failed, [], "idempotent calls wait for the next owner");
     assert!(recovery < OWNED, "{recovery:?}");
     links.check_connections(&living(&rig)).await;
@@ -86,12 +87,12 @@ async fn fail_over(case: &str, subscribed_there: bool, how: impl AsyncFnOnce(&Se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_master_is_followed_by_the_next_owner() {
-    fail_over("master killed", false, async |master| master.kill().expect("killed")).await;
+    fail_over(rig().await, "master killed", false, async |master| master.kill().expect("killed")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frozen_master_with_the_subscription_is_followed_by_the_next_owner() {
-    fail_over("master frozen, which has the subscription", true, async |master| {
+    fail_over(rig().await, "master frozen, which has the subscription", true, async |master| {
         master.freeze().expect("frozen");
     })
     .await;
@@ -143,4 +144,15 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
     tell("cluster, slot moved", begin.elapsed(), None);
     links.round_trip("after").await;
     links.check_connections(&living(&rig)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_tls_a_new_owner_is_followed_too() {
+    if !all_failures() {
+        println!("SKIPPED: set ANTIPHON_TEST_FAILURES=1 for the failovers of a cluster with TLS");
+        return;
+    }
+    let tls = async || Rig::start(Kind::Cluster, true).await.expect("a rig");
+    fail_over(tls().await, "master killed", true, async |master| master.kill().expect("killed")).await;
+    fail_over(tls().await, "master frozen", false, async |master| master.freeze().expect("frozen")).await;
 }

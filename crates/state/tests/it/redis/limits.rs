@@ -1,12 +1,12 @@
 //! A server at its limits: clients, memory, loading, demoted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use antiphon_cluster::{Kind, Options, Rig};
-use antiphon_state::redis::{Code, RedisError, Repeat, Value, cmd};
+use antiphon_state::redis::{Code, Endpoint, RedisError, Repeat, Value, cmd};
 use tokio::net::TcpStream;
 
-use super::support::{LONGEST_CALL, Links, Load, tell};
+use super::support::{LIMIT, LONGEST_CALL, Links, Load, tell};
 
 fn is(code: Code) -> impl Fn(&RedisError) -> bool {
     move |fault| matches!(fault, RedisError::Reply { code: seen, .. } if *seen == code)
@@ -112,27 +112,48 @@ async fn a_server_that_reads_its_data_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_was_demoted_by_hand_is_noticed_and_told() {
+async fn a_replica_that_was_promoted_by_hand_is_followed() {
     let rig = Rig::with(Options { replicas: 1, ..Options::new(Kind::Standalone) }).await.expect("a rig");
     let [old, new] = rig.servers() else { panic!("two servers") };
     let links = Links::to(&rig).await;
+    let load = Load::start(&links, 1);
     new.admin(&["REPLICAOF", "NO", "ONE"]).await.expect("promoted");
     old.admin(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await.expect("demoted");
+    let begin = Instant::now();
+    let place = Endpoint::new("127.0.0.1", new.port);
+    let moved = async || {
+        links.connections.status().is_ready()
+            && links.connections.expected_connections().get(&place) == Some(&2)
+    };
+    antiphon_cluster::wait_until("the links follow", LIMIT, moved).await.expect("in time");
+    let recovery = begin.elapsed();
+    links.round_trip("at the new master").await;
+    let report = load.end().await;
+    tell("standalone, replica promoted by hand", recovery, Some(&report));
+    assert_eq!(report.failed, [], "READONLY is not shown to callers");
+    assert!(recovery < Duration::from_secs(2), "{recovery:?}");
+    links.check_connections(&[old, new]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_whose_master_is_away_is_told() {
+    let rig = Rig::with(Options { replicas: 1, ..Options::new(Kind::Standalone) }).await.expect("a rig");
+    let [old, new] = rig.servers() else { panic!("two servers") };
+    let links = Links::to(&rig).await;
+    old.admin(&["REPLICAOF", "127.0.0.1", &new.port.to_string()]).await.expect("demoted");
+    new.kill().expect("killed");
     let noticed =
         links.wait_fault("the replica is told", |fault| matches!(fault, RedisError::Replica { .. })).await;
     assert!(noticed < Duration::from_secs(2), "{noticed:?}");
-    let begin = std::time::Instant::now();
-    let refused = links
-        .connections
-        .main()
-        .command::<Value>(Repeat::Idempotent, cmd("SET").arg("a").arg("b").take())
-        .await;
+    let begin = Instant::now();
+    let set = cmd("SET").arg("a").arg("b").take();
+    let refused = links.connections.main().command::<Value>(Repeat::Idempotent, set).await;
     assert!(refused.is_err() && begin.elapsed() < LONGEST_CALL, "{refused:?}");
     old.admin(&["REPLICAOF", "NO", "ONE"]).await.expect("promoted");
     let recovery = links.wait_ready("the promotion").await;
     tell("standalone, demoted by hand and promoted again", recovery, None);
     assert!(recovery < Duration::from_secs(2), "{recovery:?}");
-    links.check_connections(&[old, new]).await;
+    links.check_connections(&[old]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 mod breaks;
 mod cluster;
 mod limits;
+mod log;
 mod sentinel;
 mod standalone;
 mod support;
