@@ -11,6 +11,7 @@ mod proxy;
 mod sentinel;
 mod standalone;
 mod variables;
+mod versions;
 
 use antiphon_cluster::{Kind, Options, Rig};
 use std::time::{Duration, Instant};
