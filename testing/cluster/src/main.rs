@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "\
-usage: antiphon-cluster start KIND [--tls] [--password WORD]
-       antiphon-cluster fleet KIND [--tls] [--password WORD] [--nodes N] [--set NAME=VALUE]… PROGRAM
+usage: antiphon-cluster start KIND [--tls] [--password WORD] [--redis-server PATH]
+       antiphon-cluster fleet KIND [--tls] [--password WORD] [--redis-server PATH] [--nodes N] [--set NAME=VALUE]… PROGRAM
 
 KIND is standalone, sentinel or cluster. Both run until Ctrl-C, and leave nothing behind.
 start   starts Redis, and prints the variables by which a node reaches it
@@ -62,6 +62,7 @@ fn wish(command: &str, arguments: &[String]) -> Option<Wish> {
         match (command, argument.as_str()) {
             (_, "--tls") => wish.options.tls = true,
             (_, "--password") => wish.options.password = Some(rest.next()?.clone()),
+            (_, "--redis-server") => wish.options.program = rest.next()?.into(),
             ("fleet", "--nodes") => wish.nodes = rest.next()?.parse().ok()?,
             ("fleet", "--set") => {
                 let (name, value) = rest.next()?.split_once('=')?;

@@ -55,8 +55,8 @@ pub struct Options {
     pub persistent: bool,
     /// Further lines for `redis.conf` of the servers, not of the Sentinels.
     pub settings: Vec<String>,
-    /// The server's program, `redis-server` or one that takes its configuration, such as `valkey-server`. A cluster, and a rig with
-    /// proxies, need what Redis has since version 7.0.
+    /// The server's program, `redis-server` (6.2 or newer) or one that takes its configuration, such as `valkey-server`. A rig with
+    /// proxies needs what Redis has since version 7.0.
     pub program: PathBuf,
 }
 

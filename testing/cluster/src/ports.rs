@@ -24,23 +24,47 @@ const ENOUGH: u16 = 2_000;
 /// How many ports are tried for each that is wanted.
 const TRIES: usize = 1_000;
 
+/// What a node of a cluster adds to its port to get that of its bus. It can be told another since Redis 7.0 only.
+const TO_BUS: u16 = 10_000;
+
 /// So many different free ports on the loopback.
 ///
 /// All are held until the last is chosen, so that they differ. Another process can take one before a server does: that
 /// server then says [`Error::PortTaken`], and its rig begins again with other ports.
 pub(crate) fn free(count: usize) -> Result<Vec<u16>> {
     let range = range();
+    choose(count, &range, |port| bind(port).map(|one| vec![one]))
+}
+
+/// The same for nodes of a cluster: the port of the bus of each is free too. The second of a pair is that one.
+pub(crate) fn free_with_bus(count: usize) -> Result<Vec<(u16, u16)>> {
+    let mut range = range();
+    // Better have the bus among the ports of outgoing connections than have no choice.
+    let end = range.end - TO_BUS;
+    range.end = if end > range.start + ENOUGH { end } else { range.end.min(u16::MAX - TO_BUS) };
+    let ports = choose(count, &range, |port| Some(vec![bind(port)?, bind(port + TO_BUS)?]))?;
+    Ok(ports.into_iter().map(|port| (port, port + TO_BUS)).collect())
+}
+
+fn bind(port: u16) -> Option<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok()
+}
+
+/// Different ports at random, all of which can be held together.
+fn choose(
+    count: usize,
+    range: &Range<u16>,
+    take: impl Fn(u16) -> Option<Vec<TcpListener>>,
+) -> Result<Vec<u16>> {
     let random = RandomState::new();
-    let mut held: Vec<(u16, TcpListener)> = Vec::new();
+    let mut held = Vec::new();
     for step in 0..count * TRIES {
         if held.len() == count {
             break;
         }
         let offset = random.hash_one(step) % u64::from(range.end - range.start);
         let port = range.start + u16::try_from(offset).unwrap_or_default();
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            held.push((port, listener));
-        }
+        held.extend(take(port).map(|listeners| (port, listeners)));
     }
     if held.len() < count {
         return Err(Error::io(format!("{count} free ports from {range:?}"))(
@@ -71,7 +95,7 @@ fn outside((first, last): (u16, u16)) -> Range<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::{free, outside, range};
+    use super::{free, free_with_bus, outside, range};
     use std::collections::HashSet;
 
     #[test]
@@ -79,6 +103,8 @@ mod tests {
         let ports = free(50).unwrap();
         assert_eq!(ports.iter().collect::<HashSet<_>>().len(), 50);
         assert!(ports.iter().all(|port| range().contains(port)));
+        let pairs = free_with_bus(50).unwrap();
+        assert!(pairs.iter().all(|&(port, bus)| range().contains(&port) && bus == port + 10_000));
         assert_eq!(outside((32_768, 60_999)), 10_000..32_768);
         assert_eq!(outside((1_024, 60_999)), 61_000..65_535);
         assert_eq!(outside((1_024, 65_535)), 10_000..65_535);

@@ -3,6 +3,7 @@
 mod cluster;
 mod configuration;
 mod heal;
+mod inflict;
 mod replication;
 mod sentinel;
 mod slots;
@@ -16,6 +17,7 @@ use crate::ports;
 use crate::proxy::Proxy;
 use crate::server::{Place, Server};
 use configuration::{Configuration, Ports};
+pub use inflict::Broken;
 pub use slots::SlotMove;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -114,13 +116,16 @@ impl Rig {
 
     /// Ports for so many servers, with one each for a cluster's bus or for clients without TLS, and with their proxies.
     fn places(&self, count: usize, bus: bool, plain: bool) -> Result<(Vec<Ports>, Vec<Place>)> {
-        let further = if bus || plain { count } else { 0 };
-        let free = ports::free(count + further)?;
+        let pairs = if bus {
+            ports::free_with_bus(count)?
+        } else {
+            let free = ports::free(2 * count)?;
+            free.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+        };
         let mut all = Vec::new();
         let mut places = Vec::new();
-        for (index, &own) in free.iter().take(count).enumerate() {
-            let further = free.get(count + index).copied();
-            let (bus, plain) = (further.filter(|_| bus), further.filter(|_| plain));
+        for (own, further) in pairs {
+            let (bus, plain) = (Some(further).filter(|_| bus), Some(further).filter(|_| plain));
             let port = plain.unwrap_or(own);
             let target = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let proxy = if self.options.proxied { Some(Proxy::start(target)?) } else { None };

@@ -184,7 +184,7 @@ impl Shared {
             let begin = Instant::now();
             match self.look().await {
                 Ok(map) => self.apply(map),
-                Err(fault) => self.none(fault),
+                Err(fault) => self.none(&fault),
             }
             let pause = if self.is_whole() { REFRESH } else { REFRESH_WHILE_DOWN };
             tokio::select! {
@@ -209,7 +209,7 @@ impl Shared {
         };
         let asked = connections.iter().map(|connection| timeout(ASK_LIMIT, View::ask(connection)));
         let views: Vec<View> = join_all(asked).await.into_iter().filter_map(|view| view.ok()?.ok()).collect();
-        if let Some(map) = SlotMap::best(views) {
+        if let Some(map) = SlotMap::best(&views) {
             return Ok(map);
         }
         self.ask_strangers().await
@@ -262,13 +262,13 @@ impl Shared {
             }
         }
         asked.shutdown().await;
-        SlotMap::best(views).ok_or_else(|| RedisError::NoCluster { last: Box::new(last) })
+        SlotMap::best(&views).ok_or_else(|| RedisError::NoCluster { last: Box::new(last) })
     }
 
-    fn none(&self, fault: RedisError) {
+    fn none(&self, fault: &RedisError) {
         let changed = self.map.send_if_modified(|known| {
             // A map that was right is better than none: nodes come back.
-            let changed = known.map.is_none() && known.fault != fault;
+            let changed = known.map.is_none() && known.fault != *fault;
             if changed {
                 known.fault = fault.clone();
             }
@@ -348,10 +348,10 @@ impl Shared {
     /// Chooses a place for the subscription whenever the present one is of no use.
     async fn place_subscription(&self, place: &watch::Sender<Destination>) {
         let mut known = self.map.subscribe();
-        let mut changes = self.label.changes.subscribe();
+        let mut status = self.label.changes.subscribe();
         loop {
             let map = known.borrow_and_update().map.clone();
-            changes.mark_unchanged();
+            status.mark_unchanged();
             if let Some(map) = map {
                 let live: Vec<Endpoint> = self
                     .supervisors(&map)
@@ -359,8 +359,10 @@ impl Shared {
                     .filter_map(|master| Some(master.current()?.endpoint.clone()))
                     .collect();
                 let present = place.borrow().clone();
+                // At the start no connection is there yet, and waiting for one would only cost time.
+                let candidates = if present.is_err() && live.is_empty() { map.masters() } else { &live };
                 if !present.is_ok_and(|present| live.contains(&present))
-                    && let Some(next) = live.choose(&mut rand::rng())
+                    && let Some(next) = candidates.choose(&mut rand::rng())
                 {
                     place.send_modify(|place| *place = Ok(next.clone()));
                 }
@@ -376,7 +378,7 @@ impl Shared {
             }
             tokio::select! {
                 changed = known.changed() => if changed.is_err() { return },
-                changed = changes.changed() => if changed.is_err() { return },
+                changed = status.changed() => if changed.is_err() { return },
             }
         }
     }

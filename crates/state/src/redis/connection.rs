@@ -11,9 +11,10 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::dial::Dialled;
+use super::dial::{Dialled, Probe, check_role};
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Result};
+use super::reply::Code;
 use super::request::Request;
 use super::stream::Heard;
 
@@ -34,6 +35,7 @@ pub(crate) struct Connection {
     /// Number of this connection among those of its supervisor, rising.
     pub(crate) generation: u64,
     handle: MultiplexedConnection,
+    probe: Probe,
     heard: Arc<Heard>,
     closed: CancellationToken,
     driver: Mutex<Option<JoinHandle<()>>>,
@@ -42,7 +44,7 @@ pub(crate) struct Connection {
 impl Connection {
     /// Takes over a dialled stream, which has signed in already.
     pub(crate) async fn new(dialled: Dialled, generation: u64, pushes: Option<Pushes>) -> Result<Self> {
-        let Dialled { stream, endpoint } = dialled;
+        let Dialled { stream, endpoint, probe } = dialled;
         let heard = stream.heard();
         let mut config = AsyncConnectionConfig::new()
             // Bounds are set per call, with its own deadline.
@@ -64,7 +66,7 @@ impl Connection {
             let _ended = ended.drop_guard();
             driver.await;
         });
-        Ok(Self { endpoint, generation, handle, heard, closed, driver: Mutex::new(Some(driver)) })
+        Ok(Self { endpoint, generation, handle, probe, heard, closed, driver: Mutex::new(Some(driver)) })
     }
 
     /// Sends a request and gives the replies to its commands, error replies included. There is no limit of time but the
@@ -93,16 +95,16 @@ impl Connection {
     /// Subscribes to channels and waits until the server has confirmed all of them.
     pub(crate) async fn subscribe(&self, channels: &[Arc<str>]) -> Result<()> {
         let names: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
-        self.handle.clone().subscribe(names).await.map_err(|error| self.fault(error))
+        self.handle.clone().subscribe(names).await.map_err(|error| self.fault(&error))
     }
 
     /// Ends subscriptions and waits until the server has confirmed it.
     pub(crate) async fn unsubscribe(&self, channels: &[Arc<str>]) -> Result<()> {
         let names: Vec<&str> = channels.iter().map(|channel| &**channel).collect();
-        self.handle.clone().unsubscribe(names).await.map_err(|error| self.fault(error))
+        self.handle.clone().unsubscribe(names).await.map_err(|error| self.fault(&error))
     }
 
-    fn fault(&self, error: redis::RedisError) -> RedisError {
+    fn fault(&self, error: &redis::RedisError) -> RedisError {
         if let Some(code) = error.code().filter(|_| !error.is_io_error()) {
             let line = format!("-{code} {}\r\n", error.detail().unwrap_or_default());
             if let Some(fault) = redis::parse_redis_value(line.as_bytes())
@@ -112,7 +114,7 @@ impl Connection {
                 return fault;
             }
         }
-        io_fault(&error, &self.endpoint)
+        io_fault(error, &self.endpoint)
     }
 
     /// When the server was last heard from.
@@ -145,11 +147,10 @@ impl Connection {
             if self.last_heard() + PROBE_AFTER > asked {
                 continue;
             }
-            let ping = Request::single(redis::cmd("PING"));
             tokio::select! {
                 () = self.closed.cancelled() => return closed(),
-                answer = timeout(PROBE_LIMIT, self.send(&ping)) => match answer {
-                    Ok(Ok(_)) => {}
+                answer = timeout(PROBE_LIMIT, self.sign_of_life()) => match answer {
+                    Ok(Ok(())) => {}
                     Ok(Err(error)) => return error,
                     // Other replies are signs of life too.
                     Err(_) if self.last_heard() > asked => {}
@@ -158,6 +159,22 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks for a sign of life, and for what else the server would say if it is of no use.
+    async fn sign_of_life(&self) -> Result<()> {
+        let command = match self.probe {
+            Probe::Ping => "PING",
+            Probe::Role => "ROLE",
+        };
+        match self.ask(redis::cmd(command)).await {
+            Ok(role) if self.probe == Probe::Role => check_role(&role, &self.endpoint),
+            Err(error @ RedisError::Reply { code: Code::Loading | Code::MasterDown | Code::NoAuth, .. }) => {
+                Err(error)
+            }
+            Ok(_) | Err(RedisError::Reply { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

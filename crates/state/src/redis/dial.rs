@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::{ErrorKind, Value, cmd};
+use redis::{Cmd, ErrorKind, Value, cmd};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::SockRef;
@@ -62,6 +62,17 @@ pub(crate) struct Dialer {
 pub(crate) struct Dialled {
     pub(crate) stream: Stream,
     pub(crate) endpoint: Endpoint,
+    /// What the server is asked for as a sign of life.
+    pub(crate) probe: Probe,
+}
+
+/// What a server is asked for as a sign of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// Nothing but an answer.
+    Ping,
+    /// That it is still a master.
+    Role,
 }
 
 impl Dialer {
@@ -85,14 +96,42 @@ impl Dialer {
 
     async fn attempt(&self, endpoint: &Endpoint, credentials: &Credentials) -> Result<Dialled> {
         let mut stream = self.stream(endpoint).await?;
-        self.greet(&mut stream, endpoint, credentials).await?;
+        // All at once, because on a slow network every round trip counts.
+        let mut commands = vec![self.hello(credentials)];
         if self.database != 0 {
-            ask(&mut stream, endpoint, cmd("SELECT").arg(self.database)).await?;
+            commands.push(cmd("SELECT").arg(self.database).take());
         }
+        match self.peer {
+            Peer::Master => commands.extend([cmd("PING"), cmd("ROLE")]),
+            Peer::Node => commands.push(cmd("PING")),
+            Peer::Sentinel => {}
+        }
+        let mut replies = ask(&mut stream, endpoint, &commands).await?.into_iter();
+        let mut next = || checked(replies.next().unwrap_or_default(), endpoint);
+        self.check_mode(&next()?, endpoint)?;
+        if self.database != 0 {
+            next()?;
+        }
+        if self.peer != Peer::Sentinel {
+            // A server that still reads its data from disk takes connections, but says here that it serves nothing yet.
+            match next() {
+                Err(RedisError::Reply { code: Code::NoPerm, .. }) | Ok(_) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut probe = Probe::Ping;
         if self.peer == Peer::Master {
-            check_role(&mut stream, endpoint).await?;
+            match next() {
+                Ok(role) => {
+                    check_role(&role, endpoint)?;
+                    probe = Probe::Role;
+                }
+                // A user who may not ask, or a service without the command, is believed.
+                Err(RedisError::Reply { code: Code::NoPerm | Code::Unknown, .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
-        Ok(Dialled { stream, endpoint: endpoint.clone() })
+        Ok(Dialled { stream, endpoint: endpoint.clone(), probe })
     }
 
     async fn stream(&self, endpoint: &Endpoint) -> Result<Stream> {
@@ -105,11 +144,15 @@ impl Dialer {
             fault: TlsFault::WrongName,
             reason: error.to_string().into(),
         })?;
-        let stream = TlsConnector::from(config.clone())
-            .connect(name, stream)
-            .await
-            .map_err(|error| tls::fault(&error, endpoint))?;
-        Ok(Stream::tls(stream, ticket))
+        let handshake = TlsConnector::from(config.clone()).connect(name, stream);
+        match timeout(self.connect_timeout / 2, handshake).await {
+            Ok(Ok(stream)) => Ok(Stream::tls(stream, ticket)),
+            Ok(Err(error)) => Err(tls::fault(&error, endpoint)),
+            Err(_) => {
+                drop(ticket);
+                Err(self.without_tls(endpoint).await)
+            }
+        }
     }
 
     fn tune(&self, stream: &TcpStream) -> io::Result<()> {
@@ -124,7 +167,7 @@ impl Dialer {
         Ok(())
     }
 
-    async fn greet(&self, stream: &mut Stream, endpoint: &Endpoint, credentials: &Credentials) -> Result<()> {
+    fn hello(&self, credentials: &Credentials) -> Cmd {
         let mut hello = cmd("HELLO");
         hello.arg(3);
         if !credentials.is_empty() {
@@ -132,8 +175,12 @@ impl Dialer {
             hello.arg("AUTH").arg(credentials.username.as_deref().unwrap_or("default")).arg(password);
         }
         hello.arg("SETNAME").arg(&*self.name);
-        let facts = ask(stream, endpoint, &hello).await?;
-        let mode = text_field(&facts, "mode");
+        hello
+    }
+
+    /// Makes sure that a Sentinel is one, and a server none.
+    fn check_mode(&self, facts: &Value, endpoint: &Endpoint) -> Result<()> {
+        let mode = text_field(facts, "mode");
         let problem = match (self.peer, mode.as_deref()) {
             (Peer::Sentinel, Some("sentinel")) => return Ok(()),
             (Peer::Sentinel, _) => "it is a server, not a Sentinel",
@@ -143,12 +190,29 @@ impl Dialer {
         Err(RedisError::Protocol { endpoint: endpoint.clone(), reason: problem.into() })
     }
 
+    /// Why a TLS handshake was not answered: a server without TLS waits for the end of a line that never comes.
+    async fn without_tls(&self, endpoint: &Endpoint) -> RedisError {
+        let late = RedisError::ConnectTimeout { endpoint: endpoint.clone(), limit: self.connect_timeout };
+        let ticket = self.ledger.ticket(endpoint);
+        let Ok(stream) = connect(endpoint).await else { return late };
+        let mut stream = Stream::plain(stream, ticket);
+        match ask(&mut stream, endpoint, &[cmd("PING")]).await {
+            Ok(_) => RedisError::Tls {
+                endpoint: endpoint.clone(),
+                fault: TlsFault::PlainServer,
+                reason: "the server does not answer with TLS, but without".into(),
+            },
+            Err(_) => late,
+        }
+    }
+
     /// What the server says to somebody who only listens.
     async fn last_words(&self, endpoint: &Endpoint) -> Option<RedisError> {
         let ticket = self.ledger.ticket(endpoint);
         let mut stream = Stream::plain(connect(endpoint).await.ok()?, ticket);
-        let listening = read_reply(&mut stream, endpoint);
-        match timeout(LAST_WORDS, listening).await.ok()?.and_then(|value| checked(value, endpoint)) {
+        let listening = read_replies(&mut stream, endpoint, 1);
+        let words = timeout(LAST_WORDS, listening).await.ok()?.ok()?.pop()?;
+        match checked(words, endpoint) {
             Err(error @ RedisError::Reply { .. }) => Some(error),
             _ => None,
         }
@@ -185,58 +249,77 @@ fn unreachable(error: &io::Error, endpoint: &Endpoint) -> RedisError {
     }
 }
 
-/// Makes sure that the server is a master. A user who may not ask, or a service without the command, is believed.
-async fn check_role(stream: &mut Stream, endpoint: &Endpoint) -> Result<()> {
-    match ask(stream, endpoint, &cmd("ROLE")).await {
-        Ok(Value::Array(facts)) => match facts.first() {
-            Some(Value::BulkString(role)) if role != b"master" => {
-                Err(RedisError::Replica { endpoint: endpoint.clone() })
-            }
-            _ => Ok(()),
-        },
-        Err(RedisError::Reply { code: Code::NoPerm | Code::Unknown, .. }) | Ok(_) => Ok(()),
-        Err(error) => Err(error),
+/// Whether a reply to `ROLE` is that of a master. A replica names the master that it follows.
+pub(crate) fn check_role(role: &Value, endpoint: &Endpoint) -> Result<()> {
+    let Value::Array(facts) = role else { return Ok(()) };
+    let [Value::BulkString(role), facts @ ..] = facts.as_slice() else { return Ok(()) };
+    if role == b"master" {
+        return Ok(());
     }
+    let master = match facts {
+        [Value::BulkString(host), Value::Int(port), ..] => {
+            let host = String::from_utf8_lossy(host);
+            u16::try_from(*port).ok().map(|port| Endpoint::new(&host, port))
+        }
+        _ => None,
+    };
+    Err(RedisError::Replica { endpoint: endpoint.clone(), master })
 }
 
-/// Sends one command and reads its reply; nothing else may be under way on the stream.
-async fn ask(stream: &mut Stream, endpoint: &Endpoint, command: &redis::Cmd) -> Result<Value> {
+/// Sends commands and reads their replies, errors included; nothing else may be under way on the stream.
+async fn ask(stream: &mut Stream, endpoint: &Endpoint, commands: &[Cmd]) -> Result<Vec<Value>> {
+    let packed: Vec<u8> = commands.iter().flat_map(Cmd::get_packed_command).collect();
     // A failed write is not the end: the server may have said why it closed.
-    let written = stream.write_all(&command.get_packed_command()).await;
+    let written = stream.write_all(&packed).await;
     let flushed = stream.flush().await;
-    let reply = read_reply(stream, endpoint).await;
-    match (written.and(flushed), reply) {
-        (_, Ok(value)) => checked(value, endpoint),
-        (Err(error), Err(_)) => Err(unreachable(&error, endpoint)),
-        (Ok(()), Err(error)) => Err(error),
+    match (written.and(flushed), read_replies(stream, endpoint, commands.len()).await) {
+        (_, Ok(replies)) => Ok(replies),
+        (Err(error), Err(RedisError::Closed { .. })) => Err(unreachable(&error, endpoint)),
+        (_, Err(error)) => Err(error),
     }
 }
 
-async fn read_reply(stream: &mut Stream, endpoint: &Endpoint) -> Result<Value> {
-    let mut buffer = Vec::with_capacity(512);
+/// Reads so many replies; fewer when the server closes after one that is an error.
+async fn read_replies(stream: &mut Stream, endpoint: &Endpoint, count: usize) -> Result<Vec<Value>> {
+    let mut buffer = Vec::with_capacity(1024);
+    let mut replies = Vec::new();
     while buffer.len() < MAX_GREETING {
-        let read = stream.read_buf(&mut buffer).await.map_err(|error| {
+        let read = match stream.read_buf(&mut buffer).await {
+            Ok(read) => read,
+            // What was said before a reset counts.
+            Err(_) if !replies.is_empty() => 0,
             // The first bytes under TLS 1.3 are also where a missing client certificate shows.
-            if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) {
-                tls::fault(&error, endpoint)
-            } else {
-                unreachable(&error, endpoint)
+            Err(error)
+                if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() =>
+            {
+                return Err(tls::fault(&error, endpoint));
             }
-        })?;
+            Err(error) => return Err(unreachable(&error, endpoint)),
+        };
         if read == 0 {
-            return Err(RedisError::Closed { endpoint: endpoint.clone() });
+            let told_why = replies.iter().any(|reply| matches!(reply, Value::ServerError(_)));
+            let closed = RedisError::Closed { endpoint: endpoint.clone() };
+            return if told_why { Ok(replies) } else { Err(closed) };
         }
-        match redis::parse_redis_value(&buffer) {
-            Ok(value) => return Ok(value),
-            // Not all of it is there yet.
-            Err(error) if error.kind() == ErrorKind::Io => {}
-            Err(_) => break,
+        // Begun anew with what has come by now: these are few and short.
+        replies.clear();
+        let (mut parser, mut rest) = (redis::Parser::new(), buffer.as_slice());
+        while replies.len() < count {
+            match parser.parse_value(&mut rest) {
+                Ok(reply) => replies.push(reply),
+                // Not all of it is there yet.
+                Err(error) if error.kind() == ErrorKind::Io => break,
+                Err(_) => {
+                    let reason = "its first reply is not one of Redis".into();
+                    return Err(RedisError::Protocol { endpoint: endpoint.clone(), reason });
+                }
+            }
+        }
+        if replies.len() == count {
+            return Ok(replies);
         }
     }
-    Err(RedisError::Protocol {
-        endpoint: endpoint.clone(),
-        reason: "its first reply is not one of Redis".into(),
-    })
+    Err(RedisError::Protocol { endpoint: endpoint.clone(), reason: "its first reply is too long".into() })
 }
 
 /// A field of a reply that is a map, or an array of names and values.

@@ -122,6 +122,14 @@ pub enum RedisError {
     Replica {
         /// Which server.
         endpoint: Endpoint,
+        /// The master that it follows, as it says.
+        master: Option<Endpoint>,
+    },
+    /// Another server is the master now.
+    #[error("another master was named in place of {endpoint}")]
+    Replaced {
+        /// The master until now.
+        endpoint: Endpoint,
     },
     /// The Sentinels do not watch a master of this name.
     #[error("the Sentinels know no master named {name:?}; they watch {}", named(known))]
@@ -285,6 +293,7 @@ impl RedisError {
             Self::NoCluster { last } => last.remedy(variables),
             Self::NoOwner { .. } => "Check the cluster (redis-cli --cluster check): not all slots have a master.".to_owned(),
             Self::NotYet => "Wait a moment.".to_owned(),
+            Self::Replaced { .. } => "Nothing needs to be done.".to_owned(),
             Self::Away { cause } => cause.remedy(variables),
             Self::Timeout { .. } => "Check how busy Redis is (SLOWLOG GET); REDIS_SOCKET_TIMEOUT is the limit.".to_owned(),
             Self::FateUnknown => "Look whether the change was made before repeating it.".to_owned(),

@@ -40,6 +40,15 @@ struct Waiting {
     closed: bool,
 }
 
+/// What was taken from the queue.
+enum Taken {
+    Event(Event),
+    /// There is nothing now.
+    Nothing,
+    /// There will be nothing any more.
+    End,
+}
+
 /// The queue.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -85,20 +94,20 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    fn take(&self) -> Option<Option<Event>> {
+    fn take(&self) -> Taken {
         let mut waiting = self.waiting.lock();
         match waiting.events.pop_front() {
             Some(event) => {
                 if matches!(event, Event::Message { .. }) {
                     waiting.messages -= 1;
                 }
-                Some(Some(event))
+                Taken::Event(event)
             }
             None if std::mem::take(&mut waiting.left_out) => {
-                Some(Some(Event::Resumed { gap: Duration::ZERO }))
+                Taken::Event(Event::Resumed { gap: Duration::ZERO })
             }
-            None if waiting.closed => Some(None),
-            None => None,
+            None if waiting.closed => Taken::End,
+            None => Taken::Nothing,
         }
     }
 }
@@ -124,10 +133,11 @@ impl Events {
     /// The next event; `None` when the subscription was shut down and everything has been read. May be cancelled.
     pub async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(taken) = self.queue.take() {
-                return taken;
+            match self.queue.take() {
+                Taken::Event(event) => return Some(event),
+                Taken::End => return None,
+                Taken::Nothing => self.queue.arrived.notified().await,
             }
-            self.queue.arrived.notified().await;
         }
     }
 }

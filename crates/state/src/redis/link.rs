@@ -160,18 +160,11 @@ impl Redis {
             redirected: None,
         };
         loop {
-            let supervisor = match attempt.redirected.take() {
-                Some((endpoint, once)) => {
-                    let supervisor = self.inner.route.node(&endpoint)?;
-                    let next = self.attempt(&supervisor, repeat, request, once, &mut attempt).await;
-                    match self.settle(next, &supervisor, &mut attempt).await {
-                        Some(result) => return result,
-                        None => continue,
-                    }
-                }
-                None => self.inner.route.owner(slot, attempt.deadline).await?,
+            let (supervisor, asking) = match attempt.redirected.take() {
+                Some((endpoint, asking)) => (self.inner.route.node(&endpoint)?, asking),
+                None => (self.inner.route.owner(slot, attempt.deadline).await?, false),
             };
-            let next = self.attempt(&supervisor, repeat, request, false, &mut attempt).await;
+            let next = self.attempt(&supervisor, repeat, request, asking, &mut attempt).await;
             if let Some(result) = self.settle(next, &supervisor, &mut attempt).await {
                 return result;
             }

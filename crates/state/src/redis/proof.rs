@@ -10,12 +10,16 @@ use tokio::sync::Notify;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::endpoint::Endpoint;
 use super::link::Redis;
 
 /// Time between two proofs.
 pub(crate) const PROOF_INTERVAL: Duration = Duration::from_secs(1);
 /// Time within which a published nonce must come back.
 pub(crate) const PROOF_LIMIT: Duration = Duration::from_secs(1);
+
+/// Pause before the next attempt when nothing could be published.
+pub(crate) const PROOF_AGAIN: Duration = Duration::from_millis(50);
 
 /// What a proof came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +52,18 @@ impl Proof {
     }
 
     /// Publishes one nonce through the connection to every master, and waits until all have come back.
-    pub(crate) async fn run(&self, commands: &Redis) -> Verdict {
+    ///
+    /// Outside of a cluster a message stays on its server, so only a connection to the `place` of the subscription counts: in
+    /// a failover the other link may still be at the old master.
+    pub(crate) async fn run(&self, commands: &Redis, place: &Endpoint) -> Verdict {
         self.seen.lock().clear();
-        let connections = commands.route().masters().into_iter().filter_map(|master| master.current());
+        let cluster = commands.route().is_cluster();
+        let connections = commands
+            .route()
+            .masters()
+            .into_iter()
+            .filter_map(|master| master.current())
+            .filter(|connection| cluster || connection.endpoint == *place);
         let published = join_all(connections.map(|connection| async move {
             let nonce = Uuid::new_v4().into_bytes().to_vec();
             let command = redis::cmd("PUBLISH").arg(&*self.channel).arg(&nonce).take();

@@ -33,7 +33,7 @@ impl Batch {
 
     /// Adds a command.
     #[must_use]
-    pub fn add(mut self, command: Cmd) -> Self {
+    pub fn with(mut self, command: Cmd) -> Self {
         self.commands.push(command);
         self
     }
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_transaction_is_framed_and_gives_the_reply_of_exec() {
-        let batch = Batch::atomic().add(redis::cmd("GET").arg("a").take());
+        let batch = Batch::atomic().with(redis::cmd("GET").arg("a").take());
         let request = Request::batch(batch);
         assert_eq!(request.commands().len(), 3);
         assert!(request.asking().is_none());
@@ -133,11 +133,11 @@ mod tests {
     fn keys_of_several_slots_are_refused() {
         let get = |key: &str| redis::cmd("GET").arg(key).take();
         assert!(
-            Request::batch(Batch::new().add(get("{x}a")).add(get("{x}b")))
+            Request::batch(Batch::new().with(get("{x}a")).with(get("{x}b")))
                 .slot()
                 .is_ok_and(|slot| slot.is_some())
         );
-        assert!(Request::batch(Batch::new().add(get("a")).add(get("b"))).slot().is_err());
+        assert!(Request::batch(Batch::new().with(get("a")).with(get("b"))).slot().is_err());
         assert_eq!(Request::single(redis::cmd("PING")).slot(), Ok(None));
     }
 }

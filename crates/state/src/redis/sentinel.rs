@@ -20,7 +20,8 @@ use super::dial::Dialer;
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Result};
 use super::options::{Credentials, SentinelOptions};
-use super::reply::Code;
+use super::reply::{Code, checked};
+use super::request::{Batch, Request};
 use super::supervisor::{Destination, Label};
 
 /// Time between two questions to a Sentinel that announces nothing.
@@ -339,25 +340,29 @@ impl Session {
 
     async fn question(&self, connection: &Connection) -> Result<Said> {
         let name = &*self.options.master;
-        let ask = |word: &str| connection.ask(redis::cmd("SENTINEL").arg(word).arg(name).take());
-        let address = ask("GET-MASTER-ADDR-BY-NAME").await?;
+        let ask = |word: &str| redis::cmd("SENTINEL").arg(word).arg(name).take();
+        let questions = Batch::new()
+            .with(ask("GET-MASTER-ADDR-BY-NAME"))
+            .with(ask("MASTER"))
+            .with(ask("SENTINELS"))
+            .with(redis::cmd("SENTINEL").arg("MASTERS").take());
+        let mut replies = connection.send(&Request::batch(questions)).await?.into_iter();
+        let mut next = || checked(replies.next().unwrap_or_default(), &connection.endpoint);
+        let address = next()?;
+        // What a user is not allowed to ask is done without, and a name that is not known is an error.
+        let facts = next().map(table).unwrap_or_default();
+        let others = next().map_or_else(
+            |_| Vec::new(),
+            |list| tables(list).filter_map(|table| address_of(&table)).collect(),
+        );
+        let known = next().map_or_else(
+            |_| Vec::new(),
+            |list| tables(list).filter_map(|mut table| table.remove("name")).collect(),
+        );
         let Ok((host, port)) = <(String, u16)>::from_redis_value(address) else {
-            let masters = connection.ask(redis::cmd("SENTINEL").arg("MASTERS").take()).await?;
-            return Ok(Said::Unknown {
-                known: tables(masters).filter_map(|mut table| table.remove("name")).collect(),
-            });
+            return Ok(Said::Unknown { known });
         };
-        // What a user is not allowed to ask is done without.
-        let epoch = match ask("MASTER").await {
-            Ok(facts) => table(facts).get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0),
-            Err(RedisError::Reply { .. }) => 0,
-            Err(fault) => return Err(fault),
-        };
-        let others = match ask("SENTINELS").await {
-            Ok(list) => tables(list).filter_map(|table| address_of(&table)).collect(),
-            Err(RedisError::Reply { .. }) => Vec::new(),
-            Err(fault) => return Err(fault),
-        };
+        let epoch = facts.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
         Ok(Said::Master { endpoint: Endpoint::new(&host, port), epoch, others })
     }
 }

@@ -5,6 +5,8 @@ use redis::{FromRedisValue, Value};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::error::{RedisError, Result};
+use super::reply::checked;
+use super::request::{Batch, Request};
 use super::slot::{SLOTS, Slot};
 
 /// Stands for "no owner".
@@ -32,14 +34,13 @@ pub(crate) struct View {
 impl View {
     /// Asks a node.
     pub(crate) async fn ask(connection: &Connection) -> Result<Self> {
-        let slots = connection.ask(redis::cmd("CLUSTER").arg("SLOTS").take()).await?;
-        let map = SlotMap::parse(&slots, &connection.endpoint)?;
+        let cluster = |word: &str| redis::cmd("CLUSTER").arg(word).take();
+        let questions = Batch::new().with(cluster("SLOTS")).with(cluster("INFO"));
+        let mut replies = connection.send(&Request::batch(questions)).await?.into_iter();
+        let mut next = || checked(replies.next().unwrap_or_default(), &connection.endpoint);
+        let map = SlotMap::parse(&next()?, &connection.endpoint)?;
         // Services leave this command out, or users may not use it.
-        let epoch = match connection.ask(redis::cmd("CLUSTER").arg("INFO").take()).await {
-            Ok(info) => epoch(&String::from_redis_value(info).unwrap_or_default()),
-            Err(RedisError::Reply { .. }) => 0,
-            Err(fault) => return Err(fault),
-        };
+        let epoch = next().map_or(0, |info| epoch(&String::from_redis_value(info).unwrap_or_default()));
         Ok(Self { map, epoch })
     }
 }
@@ -53,7 +54,7 @@ fn epoch(info: &str) -> u64 {
 
 impl SlotMap {
     /// The map that most of those with the highest epoch agree on, one with more owners before one with fewer.
-    pub(crate) fn best(views: Vec<View>) -> Option<Self> {
+    pub(crate) fn best(views: &[View]) -> Option<Self> {
         let highest = views.iter().map(|view| view.epoch).max()?;
         let newest: Vec<&View> = views.iter().filter(|view| view.epoch == highest).collect();
         let votes = |map: &Self| newest.iter().filter(|view| view.map == *map).count();
@@ -184,11 +185,11 @@ mod tests {
         let old = parse("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$1\r\na\r\n:1\r\n$2\r\nid\r\n");
         let new = parse("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n$1\r\nb\r\n:1\r\n$2\r\nid\r\n");
         let view = |map: &SlotMap, epoch| View { map: map.clone(), epoch };
-        let best = SlotMap::best(vec![view(&old, 1), view(&old, 1), view(&new, 2)]);
+        let best = SlotMap::best(&[view(&old, 1), view(&old, 1), view(&new, 2)]);
         assert_eq!(best, Some(new.clone()));
-        let best = SlotMap::best(vec![view(&old, 2), view(&new, 2), view(&new, 2)]);
+        let best = SlotMap::best(&[view(&old, 2), view(&new, 2), view(&new, 2)]);
         assert_eq!(best, Some(new));
-        assert_eq!(SlotMap::best(vec![view(&parse("*0\r\n"), 1)]), None);
+        assert_eq!(SlotMap::best(&[view(&parse("*0\r\n"), 1)]), None);
         assert_eq!(epoch("cluster_size:3\r\ncluster_current_epoch:17\r\n"), 17);
     }
 }

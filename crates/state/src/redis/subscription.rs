@@ -14,7 +14,7 @@ use super::connection::{Connection, Pushes};
 use super::error::{RedisError, Result};
 use super::events::{Events, Queue};
 use super::link::Redis;
-use super::proof::{PROOF_INTERVAL, PROOF_LIMIT, Proof, Verdict};
+use super::proof::{PROOF_AGAIN, PROOF_INTERVAL, PROOF_LIMIT, Proof, Verdict};
 use super::supervisor::{Label, State, Supervisor};
 
 /// Channels that one `SUBSCRIBE` names at most.
@@ -182,17 +182,16 @@ impl Work {
                 State::Up(connection) => Some(connection.clone()),
                 State::Down { .. } => None,
             };
-            let over = match connection {
-                Some(connection) => {
-                    let over = tokio::select! {
-                        over = self.serve(&connection) => over,
-                        changed = state.changed() => changed.is_err(),
-                    };
-                    self.silent_since = Instant::from_std(connection.last_heard());
-                    self.set_proven(0);
-                    over
-                }
-                None => tokio::select! {
+            let over = if let Some(connection) = connection {
+                let over = tokio::select! {
+                    over = self.serve(&connection) => over,
+                    changed = state.changed() => changed.is_err(),
+                };
+                self.silent_since = Instant::from_std(connection.last_heard());
+                self.set_proven(0);
+                over
+            } else {
+                tokio::select! {
                     changed = state.changed() => changed.is_err(),
                     wish = self.wishes.recv() => match wish {
                         Some(wish) => {
@@ -201,7 +200,7 @@ impl Work {
                         }
                         None => true,
                     },
-                },
+                }
             };
             if over {
                 self.shared.queue.close();
@@ -237,7 +236,8 @@ impl Work {
         let (commands, proof) = (self.commands.clone(), self.proof.clone());
         let prove = || {
             let (commands, proof) = (commands.clone(), proof.clone());
-            async move { proof.run(&commands).await }.boxed()
+            let place = connection.endpoint.clone();
+            async move { proof.run(&commands, &place).await }.boxed()
         };
         let mut running = None;
         loop {
@@ -252,7 +252,10 @@ impl Work {
                     running = None;
                     match verdict {
                         Verdict::Proven => self.resume(connection),
-                        Verdict::Unknown => self.set_proven(0),
+                        Verdict::Unknown => {
+                            self.set_proven(0);
+                            ticks.reset_after(PROOF_AGAIN);
+                        }
                         Verdict::Deaf => {
                             let endpoint = connection.endpoint.clone();
                             self.give_up(connection, RedisError::Deaf { endpoint, limit: PROOF_LIMIT });
@@ -297,32 +300,39 @@ impl Work {
     async fn grant(&mut self, connection: &Connection, first: Wish) -> Result<()> {
         let mut next = Some(first);
         let mut added = Vec::new();
-        let mut removed = Vec::new();
+        let mut removed = HashMap::new();
         while let Some(wish) = next {
-            let present = self.wanted.contains(&wish.channel) && !self.waiters.contains_key(&wish.channel);
-            if wish.wanted && present {
-                let _ = wish.done.send(Ok(()));
-            } else if wish.wanted {
-                removed.retain(|channel| *channel != wish.channel);
-                if !added.contains(&wish.channel) {
-                    added.push(wish.channel.clone());
+            let Wish { channel, wanted, done } = wish;
+            if !wanted {
+                added.retain(|added| *added != channel);
+                self.waiters.remove(&channel);
+                if self.wanted.remove(&channel) {
+                    removed.insert(channel, done);
+                } else {
+                    let _ = done.send(Ok(()));
                 }
-                self.postpone(wish);
+            } else if self.wanted.contains(&channel) && !self.waiters.contains_key(&channel) {
+                let _ = done.send(Ok(()));
             } else {
-                if !added.contains(&wish.channel) && self.wanted.contains(&wish.channel) {
-                    removed.push(wish.channel.clone());
+                if let Some(undone) = removed.remove(&channel) {
+                    let _ = undone.send(Ok(()));
                 }
-                added.retain(|channel| *channel != wish.channel);
-                self.postpone(wish);
+                if !added.contains(&channel) {
+                    added.push(channel.clone());
+                }
+                self.postpone(Wish { channel, wanted, done });
             }
-            next = if added.len() + removed.len() < CHANNELS_AT_ONCE {
-                self.wishes.try_recv().ok()
-            } else {
-                None
-            };
+            let room = added.len() + removed.len() < CHANNELS_AT_ONCE;
+            next = if room { self.wishes.try_recv().ok() } else { None };
         }
         if !removed.is_empty() {
-            self.bounded(connection, connection.unsubscribe(&removed)).await?;
+            let channels: Vec<Arc<str>> = removed.keys().cloned().collect();
+            let ended = self.bounded(connection, connection.unsubscribe(&channels)).await;
+            for done in removed.into_values() {
+                // Without the connection the subscription is gone too.
+                let _ = done.send(Ok(()));
+            }
+            ended?;
         }
         if !added.is_empty() {
             self.subscribe(connection, &added).await?;

@@ -122,8 +122,11 @@ impl Supervisor {
         }
     }
 
-    /// Where it is to go to, if that is known.
+    /// Where the connection is or is to go to, if that is known.
     pub(crate) fn destination(&self) -> Option<Endpoint> {
+        if let State::Up(connection) = &*self.state.borrow() {
+            return Some(connection.endpoint.clone());
+        }
         self.destinations.borrow().as_ref().ok().cloned()
     }
 
@@ -158,7 +161,6 @@ impl Supervisor {
                 }
             };
             match tokio::time::timeout_at(until, state.changed()).await {
-                Ok(Ok(())) => {}
                 Ok(Err(_)) => return Err(RedisError::ShutDown),
                 Err(_) if Instant::now() >= deadline => {
                     let fault = match &*state.borrow() {
@@ -167,7 +169,7 @@ impl Supervisor {
                     };
                     return Err(RedisError::Away { cause: Box::new(fault) });
                 }
-                Err(_) => {}
+                Ok(Ok(())) | Err(_) => {}
             }
         }
     }
@@ -209,6 +211,8 @@ impl Work {
     async fn supervise(&mut self) {
         let mut backoff = Backoff::new();
         let mut generation = 0;
+        // The master that a replica at the destination has named.
+        let mut detour = None;
         loop {
             let destination = self.destinations.borrow_and_update().clone();
             let endpoint = match destination {
@@ -223,6 +227,8 @@ impl Work {
                 }
             };
             generation += 1;
+            let on_detour = detour.is_some();
+            let endpoint = detour.take().unwrap_or(endpoint);
             let opened = tokio::select! {
                 changed = self.destinations.changed() => {
                     if changed.is_err() { return }
@@ -237,22 +243,45 @@ impl Work {
                     let connection = Arc::new(connection);
                     self.up(connection.clone());
                     let Some(fault) = self.hold(&connection).await else { return };
+                    detour = self.detour(&fault, on_detour);
                     self.down(fault);
                     connection.close().await;
                     if begin.elapsed() >= LASTED {
                         backoff.reset();
                     }
                 }
-                Err(fault) => self.down(fault),
+                Err(fault) => {
+                    detour = self.detour(&fault, on_detour);
+                    self.down(fault);
+                    if detour.is_some() {
+                        continue;
+                    }
+                }
             }
             tokio::select! {
                 () = sleep(backoff.pause()) => {}
                 changed = self.destinations.changed() => {
                     if changed.is_err() { return }
+                    detour = None;
                     backoff.reset();
                 }
             }
         }
+    }
+
+    /// Where to try next when the server at the destination says that it follows another one: somebody has promoted that by
+    /// hand. Whoever names the masters has the last word as soon as it names another.
+    fn detour(&self, fault: &RedisError, on_detour: bool) -> Option<Endpoint> {
+        let RedisError::Replica { endpoint, master: Some(master) } = fault else { return None };
+        if on_detour || master == endpoint {
+            return None;
+        }
+        tracing::warn!(
+            link = &*self.label.link,
+            "{endpoint} follows the master {master}, so that is tried. {}",
+            fault.remedy(self.label.variables)
+        );
+        Some(master.clone())
     }
 
     /// Waits until the connection is of no use any more; `None` when the supervisor is to end.
@@ -274,7 +303,7 @@ impl Work {
                         // Whoever names the masters may be away for a while; a connection that works is kept.
                         Err(_) => {}
                         Ok(endpoint) if *endpoint == connection.endpoint => {}
-                        Ok(_) => return Some(RedisError::Replica { endpoint: connection.endpoint.clone() }),
+                        Ok(_) => return Some(RedisError::Replaced { endpoint: connection.endpoint.clone() }),
                     }
                 }
             }

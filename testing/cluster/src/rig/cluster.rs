@@ -19,8 +19,11 @@ impl Rig {
             server.admin(&["CLUSTER", "SET-CONFIG-EPOCH", &(index + 1).to_string()]).await?;
             if index < CLUSTER_MASTERS {
                 let bound = |index: usize| index * SLOTS / CLUSTER_MASTERS;
-                let (first, last) = (bound(index).to_string(), (bound(index + 1) - 1).to_string());
-                server.admin(&["CLUSTER", "ADDSLOTSRANGE", &first, &last]).await?;
+                // One by one, since ranges are understood since Redis 7.0 only.
+                let slots: Vec<String> =
+                    (bound(index)..bound(index + 1)).map(|slot| slot.to_string()).collect();
+                let command = ["CLUSTER", "ADDSLOTS"].into_iter().chain(slots.iter().map(String::as_str));
+                server.admin(&command.collect::<Vec<_>>()).await?;
             }
         }
         for (index, server) in self.servers.iter().enumerate() {
@@ -109,7 +112,7 @@ impl Rig {
 
 /// The port of a node's bus.
 async fn bus(server: &Server) -> Result<String> {
-    let reply = server.admin(&["CONFIG", "GET", "cluster-port"]).await?;
+    let reply = server.admin(&["CONFIG", "GET", "cluster-announce-bus-port"]).await?;
     Ok(reply.lines().nth(1).unwrap_or_default().to_owned())
 }
 

@@ -52,7 +52,6 @@ impl Configuration<'_> {
             lines.extend([
                 "cluster-enabled yes".to_owned(),
                 format!("cluster-node-timeout {CLUSTER_NODE_TIMEOUT_MS}"),
-                format!("cluster-port {bus}"),
                 "cluster-announce-ip 127.0.0.1".to_owned(),
                 format!("cluster-announce-{tls}port {}", ports.announced),
                 format!("cluster-announce-bus-port {bus}"),

@@ -6,7 +6,7 @@ use crate::options::Kind;
 use crate::proxy::Proxy;
 use std::time::Duration;
 
-/// How long the servers may take to find together again. A Sentinel looks at replicas only every ten seconds.
+/// How long the servers may take to find together again.
 const TOGETHER: Duration = Duration::from_secs(45);
 
 impl Rig {
@@ -28,7 +28,7 @@ impl Rig {
                 let master = self.replicating_master().await?;
                 self.replicas_follow(self.servers.iter().filter(|server| server.port != master.port)).await
             }
-            Kind::Sentinel => self.sentinels_see_all(TOGETHER).await,
+            Kind::Sentinel => self.follow_named_master(TOGETHER).await,
             Kind::Cluster => self.cluster_is_whole(TOGETHER).await,
         }
     }

@@ -52,7 +52,11 @@ impl Rig {
     /// Standalone: the first replica gets `REPLICAOF NO ONE` and the others, the old master too, follow it. Sentinel:
     /// `SENTINEL FAILOVER`, and the Sentinels choose. Cluster: `CLUSTER FAILOVER` of the owner of slot 0.
     pub async fn fail_over(&self) -> Result<&Server> {
-        let old = self.master().await?;
+        self.promote(self.master().await?).await
+    }
+
+    /// The same in the place of any master.
+    pub(super) async fn promote(&self, old: &Server) -> Result<&Server> {
         match self.options.kind {
             Kind::Standalone => {
                 let found = self.servers.iter().find(|server| server.port != old.port && server.answers());
@@ -107,7 +111,7 @@ impl Rig {
 }
 
 /// Makes one server a replica of another, also after a restart.
-async fn follow(replica: &Server, master: &Server) -> Result<()> {
+pub(super) async fn follow(replica: &Server, master: &Server) -> Result<()> {
     replica.admin(&["REPLICAOF", "127.0.0.1", &master.client_port().to_string()]).await?;
     replica.admin(&["CONFIG", "REWRITE"]).await?;
     Ok(())

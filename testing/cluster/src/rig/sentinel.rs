@@ -1,6 +1,6 @@
 //! A master with two replicas, watched by three Sentinels.
 
-use super::{Configuration, Rig, SENTINEL_REPLICAS, SENTINELS};
+use super::{Configuration, Rig, SENTINEL_REPLICAS, SENTINELS, replication};
 use crate::error::Result;
 use crate::server::Server;
 use std::time::Duration;
@@ -29,26 +29,51 @@ impl Rig {
         for sentinel in &self.sentinels {
             sentinel.wait_ready().await?;
         }
-        self.sentinels_see_all(WATCH).await
-    }
-
-    /// Waits until each Sentinel sees all there is.
-    pub(super) async fn sentinels_see_all(&self, limit: Duration) -> Result<()> {
         for sentinel in &self.sentinels {
             let what = format!("{} sees the master, the replicas and the other Sentinels", sentinel.name());
-            crate::wait_until(&what, limit, async || self.sees_all(sentinel).await).await?;
+            crate::wait_until(&what, WATCH, async || self.sees_all(sentinel, true).await).await?;
         }
         Ok(())
     }
 
-    async fn sees_all(&self, sentinel: &Server) -> bool {
+    /// Has the servers follow the master that Sentinels name, and waits until the Sentinels see all there is.
+    ///
+    /// They would do the first by themselves, and take ten seconds until they are sure.
+    pub(super) async fn follow_named_master(&self, limit: Duration) -> Result<()> {
+        let mut named = None;
+        crate::wait_until("most Sentinels name a master that is one", limit, async || {
+            named = self.named_master().await;
+            match named {
+                Some(master) => master.info("role").await.is_ok_and(|role| role == "master"),
+                None => false,
+            }
+        })
+        .await?;
+        let master = named.ok_or_else(|| self.unknown("a master"))?;
+        for other in self.servers.iter().filter(|server| server.port != master.port) {
+            let follows = other.info("role").await? == "slave"
+                && other.info("master_port").await? == master.client_port().to_string();
+            if !follows {
+                replication::follow(other, master).await?;
+            }
+        }
+        self.replicas_follow(self.servers.iter().filter(|server| server.port != master.port)).await?;
+        for sentinel in &self.sentinels {
+            let what = format!("{} sees all servers and the other Sentinels again", sentinel.name());
+            crate::wait_until(&what, limit, async || self.sees_all(sentinel, false).await).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a Sentinel is connected to all there is; and, as it learns only every ten seconds, that the replicas follow.
+    async fn sees_all(&self, sentinel: &Server, links: bool) -> bool {
         let name = &self.options.master_name;
         let ask = async |what: &str| sentinel.admin(&["SENTINEL", what, name]).await.unwrap_or_default();
         let (master, replicas, sentinels) =
             (ask("MASTER").await, ask("REPLICAS").await, ask("SENTINELS").await);
         values(&master, "flags") == ["master"]
             && values(&replicas, "flags") == ["slave"; SENTINEL_REPLICAS]
-            && values(&replicas, "master-link-status") == ["ok"; SENTINEL_REPLICAS]
+            && (!links || values(&replicas, "master-link-status") == ["ok"; SENTINEL_REPLICAS])
             && values(&sentinels, "flags") == ["sentinel"; SENTINELS - 1]
     }
 

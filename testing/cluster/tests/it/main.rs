@@ -4,12 +4,14 @@
 
 mod balancer;
 mod cluster;
+mod failures;
 mod fleet;
 mod program;
 mod proxy;
 mod sentinel;
 mod standalone;
 mod variables;
+mod versions;
 
 use antiphon_cluster::{Kind, Options, Rig};
 use std::time::{Duration, Instant};

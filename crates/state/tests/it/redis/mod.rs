@@ -2,7 +2,11 @@
 //!
 //! Each test prints the seconds to recovery; `cargo test -p antiphon-state -- --nocapture redis` shows them.
 
+mod breaks;
 mod cluster;
+mod limits;
+mod log;
 mod sentinel;
 mod standalone;
 mod support;
+mod tls;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use antiphon_cluster::{Kind, Options, Rig, Server, wait_until};
-use antiphon_state::redis::RedisError;
+use antiphon_state::redis::{Endpoint, RedisError};
 
-use super::support::{LIMIT, Links, Load, tell};
+use super::support::{LIMIT, Links, Load, all_failures, name, tell};
 
 /// Recovery after the Sentinels announced a new master.
 const ANNOUNCED: Duration = Duration::from_secs(1);
@@ -42,9 +42,13 @@ async fn fail_over(rig: &Rig, case: &str, how: impl AsyncFnOnce(&Server)) {
         panic!("{error}: {:?}", links.connections.status());
     }
     let recovery = begin.elapsed();
-    links.round_trip("after").await;
+    assert!(links.seen.lock().resumed >= 2, "the gap is told to those who mirror a state");
+    // Nothing that is published after the recovery is lost.
+    for number in 0..20 {
+        links.round_trip(&format!("after {number}")).await;
+    }
     let report = load.end().await;
-    tell(&format!("Sentinel, {case}"), recovery, Some(&report));
+    tell(&format!("{}, {case}", name(Kind::Sentinel, rig.options().tls)), recovery, Some(&report));
     assert_eq!(report.failed, [], "idempotent calls wait for the next master");
     assert!(recovery < ANNOUNCED, "{recovery:?}");
     links.check_connections(&living(rig)).await;
@@ -131,4 +135,58 @@ async fn an_unknown_master_name_is_told_with_the_known_ones() {
         })
         .await;
     assert!(begin.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slower_failovers_are_followed_too() {
+    if !all_failures() {
+        println!(
+            "SKIPPED: set ANTIPHON_TEST_FAILURES=1 for failovers with TLS, with a frozen Sentinel, and by hand"
+        );
+        return;
+    }
+    let tls = async || Rig::start(Kind::Sentinel, true).await.expect("a rig");
+    fail_over(&tls().await, "master killed", async |master| master.kill().expect("killed")).await;
+    fail_over(&tls().await, "master frozen", async |master| master.freeze().expect("frozen")).await;
+    let frozen = rig().await;
+    fail_over(&frozen, "master killed, first Sentinel frozen", async |master| {
+        frozen.sentinels()[0].freeze().expect("frozen");
+        master.kill().expect("killed");
+    })
+    .await;
+    promoted_by_hand().await;
+}
+
+/// Somebody promotes a replica past the Sentinels. The links follow what the old master says, and then what the Sentinels say.
+async fn promoted_by_hand() {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    let old = rig.master().await.expect("a master");
+    let replica = rig.servers().iter().find(|server| server.port != old.port).expect("a replica");
+    let load = Load::start(&links, 1);
+    replica.admin(&["REPLICAOF", "NO", "ONE"]).await.expect("promoted");
+    old.admin(&["REPLICAOF", "127.0.0.1", &replica.client_port().to_string()]).await.expect("demoted");
+    let begin = Instant::now();
+    let place = Endpoint::new("127.0.0.1", replica.port);
+    let moved = async || {
+        links.connections.status().is_ready()
+            && links.connections.expected_connections().get(&place) == Some(&2)
+    };
+    wait_until("the links follow", LIMIT, moved).await.expect("in time");
+    let recovery = begin.elapsed();
+    links.round_trip("at the promoted one").await;
+    tell("Sentinel, replica promoted by hand", recovery, None);
+    assert!(recovery < Duration::from_secs(2), "{recovery:?}");
+    let agreed = async || match rig.master().await {
+        Ok(master) => master.info("role").await.is_ok_and(|role| role == "master"),
+        Err(_) => false,
+    };
+    wait_until("the Sentinels name a master that is one", Duration::from_secs(60), agreed)
+        .await
+        .expect("in time");
+    let recovery = links.wait_ready("the correction").await;
+    links.round_trip("after").await;
+    let report = load.end().await;
+    tell("Sentinel, promotion by hand seen by the Sentinels", recovery, Some(&report));
+    links.check_connections(&living(&rig)).await;
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use antiphon_cluster::{Rig, Server, wait_until};
+use antiphon_cluster::{Kind, Rig, Server, wait_until};
 use antiphon_config::Environment;
 use antiphon_state::redis::{Connections, Event, NodeOptions, RedisError, Repeat, cmd};
 use parking_lot::Mutex;
@@ -215,6 +215,16 @@ impl Load {
             longest_call,
         }
     }
+}
+
+/// A topology as the table of failures names it.
+pub(crate) fn name(kind: Kind, tls: bool) -> String {
+    let name = match kind {
+        Kind::Standalone => "standalone",
+        Kind::Sentinel => "Sentinel",
+        Kind::Cluster => "cluster",
+    };
+    if tls { format!("{name} with TLS") } else { name.to_owned() }
 }
 
 /// Prints one line of the table of failures.
