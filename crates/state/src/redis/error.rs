@@ -281,7 +281,7 @@ impl RedisError {
                 "Check whether Redis hangs (redis-cli PING), runs a slow script, is paused, or the network is cut.".to_owned()
             }
             Self::Closed { .. } => {
-                "Check the log of Redis: it may have been stopped, CLIENT KILL was used, or its maxclients is reached.".to_owned()
+                format!("Check the log of Redis: it may have been stopped, CLIENT KILL was used, or its maxclients is reached; a port with TLS needs rediss:// in {url}.")
             }
             Self::Tls { fault, .. } => fault.remedy(url),
             Self::TlsFile { option, .. } => format!("Correct {option} in {url}; the server must be able to read the file."),
