@@ -23,7 +23,7 @@ async fn a_server_without_room_for_clients_is_told_and_entered_when_there_is_roo
         others.push(TcpStream::connect(("127.0.0.1", server.port)).await.expect("a connection"));
     }
     let full = async || server.connected_clients().await.is_ok_and(|clients| clients >= 19);
-    antiphon_cluster::wait_until("the server is full", super::support::LIMIT, full).await.expect("in time");
+    antiphon_cluster::wait_until("the server is full", LIMIT, full).await.expect("in time");
     let late = Links::start(&rig.variables());
     late.wait_fault("the limit is told", is(Code::MaxClients)).await;
     let status = late.connections.status();
@@ -98,9 +98,7 @@ async fn a_server_that_reads_its_data_is_waited_for() {
     // What DEBUG POPULATE writes is in the file only after a rewrite.
     server.admin(&["BGREWRITEAOF"]).await.expect("begun");
     let written = async || server.info("aof_rewrite_in_progress").await.is_ok_and(|flag| flag == "0");
-    antiphon_cluster::wait_until("the file is written", super::support::LIMIT, written)
-        .await
-        .expect("in time");
+    antiphon_cluster::wait_until("the file is written", LIMIT, written).await.expect("in time");
     let (restarted, recovery) = tokio::join!(server.restart(true), async {
         links.wait_fault("the loading is told", is(Code::Loading)).await;
         links.wait_ready("the loading").await

@@ -181,7 +181,7 @@ async fn promoted_by_hand() {
         Ok(master) => master.info("role").await.is_ok_and(|role| role == "master"),
         Err(_) => false,
     };
-    wait_until("the Sentinels name a master that is one", Duration::from_secs(60), agreed)
+    wait_until("the Sentinels name a master that is one", Duration::from_mins(1), agreed)
         .await
         .expect("in time");
     let recovery = links.wait_ready("the correction").await;
