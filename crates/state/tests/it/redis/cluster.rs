@@ -128,6 +128,11 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
             main.command::<(u32, u32)>(Repeat::Idempotent, both).await
         })
     };
+    let transaction = {
+        let main = main.clone();
+        let batch = Batch::atomic().with(cmd("GET").arg(format!("{tag}0")).take());
+        tokio::spawn(async move { main.batch::<(u32,)>(Repeat::Idempotent, batch).await })
+    };
     let script = antiphon_state::redis::Script::new("return redis.call('GET', KEYS[1])");
     let by_script: u32 =
         main.script(Repeat::Idempotent, &script, &[&format!("{tag}0")], &[]).await.expect("a script");
@@ -138,6 +143,7 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
     let begin = Instant::now();
     moving.finish().await.expect("finished");
     assert_eq!(both.await.expect("ended"), Ok((0, 1)), "TRYAGAIN passes");
+    assert_eq!(transaction.await.expect("ended"), Ok((0,)), "a transaction waits for the end of the move");
     for number in 0..200 {
         assert_eq!(get(number).await, Ok(Some(number)), "MOVED is followed");
     }
