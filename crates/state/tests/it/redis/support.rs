@@ -39,6 +39,16 @@ pub(crate) fn options<N: AsRef<str>, T: AsRef<str>>(variables: &[(N, T)]) -> Nod
     NodeOptions::from_config(&loaded.config).expect("Redis is configured")
 }
 
+/// Whether a fault, or the one behind it, is this.
+pub(crate) fn means(fault: &RedisError, expected: &impl Fn(&RedisError) -> bool) -> bool {
+    let fault = fault.cause();
+    let behind = match fault {
+        RedisError::NoSentinel { last, .. } | RedisError::NoCluster { last } => expected(last),
+        _ => false,
+    };
+    expected(fault) || behind
+}
+
 impl Links {
     /// Starts the links without waiting for them.
     pub(crate) fn start<N: AsRef<str>, T: AsRef<str>>(variables: &[(N, T)]) -> Self {
@@ -89,7 +99,7 @@ impl Links {
                 .links
                 .iter()
                 .filter_map(|link| link.fault.as_ref())
-                .any(|fault| expected(fault.cause()))
+                .any(|fault| means(fault, &expected))
         };
         match wait_until(what, LIMIT, seen).await {
             Ok(took) => took,
