@@ -8,10 +8,13 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a process may take to end after it was asked to.
 const END: Duration = Duration::from_secs(15);
+
+/// How long a process may take to stand still. It is a matter of microseconds.
+const FREEZE: Duration = Duration::from_secs(5);
 
 /// How much of the end of a log goes into an error.
 const LOG_TAIL: usize = 4_000;
@@ -125,9 +128,22 @@ impl Process {
         Ok(())
     }
 
-    /// Stops it in the middle of whatever it does (`SIGSTOP`): its connections stay open and it answers nothing.
+    /// Stops it in the middle of whatever it does (`SIGSTOP`): its connections stay open and it answers nothing. Returns when all
+    /// its threads stand still; the signal alone would leave them time for an answer.
     pub(crate) fn freeze(&self) -> Result<()> {
-        self.signal(Signal::STOP, true)
+        self.signal(Signal::STOP, true)?;
+        let tasks = self.proc("task")?;
+        let begin = Instant::now();
+        while !stand_still(&tasks)? {
+            if begin.elapsed() > FREEZE {
+                return Err(Error::Late {
+                    what: format!("{} stands still after SIGSTOP", self.name()),
+                    limit: FREEZE,
+                });
+            }
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Lets it go on (`SIGCONT`).
@@ -193,6 +209,21 @@ impl Process {
             *state = State { child: None, frozen: false };
         }
     }
+}
+
+/// Whether all threads of a process are stopped; `tasks` is the folder of them, see proc(5).
+fn stand_still(tasks: &Path) -> Result<bool> {
+    for task in std::fs::read_dir(tasks).map_err(Error::file(tasks))? {
+        let file = task.map_err(Error::file(tasks))?.path().join("stat");
+        // A thread that has ended meanwhile does nothing any longer.
+        let Ok(text) = std::fs::read_to_string(&file) else { continue };
+        // The state follows the name, which is in brackets and may have brackets in it.
+        let state = text.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+        if state != Some('T') {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 impl Drop for Process {

@@ -286,14 +286,10 @@ impl Shared {
         for master in &masters {
             self.add(master);
         }
-        let mut gone = Vec::new();
-        self.nodes.lock().retain(|endpoint, node| {
-            let keep = masters.contains(endpoint) || node.named.elapsed() < LINGER;
-            if !keep {
-                gone.push(node.supervisor.clone());
-            }
-            keep
-        });
+        // A supervisor without its source ends, and calls that wait for it look for the new owner.
+        self.nodes
+            .lock()
+            .retain(|endpoint, node| masters.contains(endpoint) || node.named.elapsed() < LINGER);
         let changed = self.map.send_if_modified(|known| {
             let changed = known.map.as_deref() != Some(&map);
             if changed {

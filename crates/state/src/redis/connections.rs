@@ -102,7 +102,7 @@ impl Connections {
     /// How things stand.
     pub fn status(&self) -> Status {
         let main = self.options.main.role.variables();
-        let sockets = self.options.sockets.role.variables();
+        let sockets = if self.options.shared() { main } else { self.options.sockets.role.variables() };
         let mut links = vec![LinkStatus::new("main", self.main.fault(), main)];
         if !self.options.shared() {
             links.push(LinkStatus::new("sockets", self.sockets.fault(), sockets));

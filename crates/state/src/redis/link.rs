@@ -90,12 +90,12 @@ impl Redis {
     ///
     /// It waits for a connection, is repeated in a failover as `repeat` allows, and follows redirections of a cluster.
     pub async fn command<T: FromRedisValue>(&self, repeat: Repeat, command: Cmd) -> Result<T> {
-        convert(self.call(repeat, &Request::single(command)).await?)
+        convert(self.call(repeat, &Request::single(command), self.deadline()).await?)
     }
 
     /// Carries out a batch; `T` is a tuple or a list of the replies. The first error reply is the error of all.
     pub async fn batch<T: FromRedisValue>(&self, repeat: Repeat, batch: Batch) -> Result<T> {
-        convert(self.call(repeat, &Request::batch(batch)).await?)
+        convert(self.call(repeat, &Request::batch(batch), self.deadline()).await?)
     }
 
     /// Carries out a script with these keys and arguments: by its hash, and with its text when the server does not know it.
@@ -106,10 +106,12 @@ impl Redis {
         keys: &[&str],
         arguments: &[&[u8]],
     ) -> Result<T> {
+        let deadline = self.deadline();
         let known = Request::single(script.by_hash(keys, arguments));
-        match self.call(repeat, &known).await {
+        match self.call(repeat, &known, deadline).await {
             Err(RedisError::Reply { code: Code::NoScript, .. }) => {
-                convert(self.call(repeat, &Request::single(script.by_text(keys, arguments))).await?)
+                let whole = Request::single(script.by_text(keys, arguments));
+                convert(self.call(repeat, &whole, deadline).await?)
             }
             result => convert(result?),
         }
@@ -139,20 +141,29 @@ impl Redis {
         &self.inner.totals
     }
 
-    async fn call(&self, repeat: Repeat, request: &Request) -> Result<Value> {
-        let result = self.bounded(repeat, request).await;
-        if result.is_err() {
+    /// When a call that begins now has to end.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.inner.limits.command_timeout
+    }
+
+    async fn call(&self, repeat: Repeat, request: &Request, deadline: Instant) -> Result<Value> {
+        let result = self.bounded(repeat, request, deadline).await;
+        // A script that the server does not know yet is no failure.
+        if result
+            .as_ref()
+            .is_err_and(|error| !matches!(error, RedisError::Reply { code: Code::NoScript, .. }))
+        {
             self.inner.totals.failed.fetch_add(1, Ordering::Relaxed);
         }
         result
     }
 
-    async fn bounded(&self, repeat: Repeat, request: &Request) -> Result<Value> {
+    async fn bounded(&self, repeat: Repeat, request: &Request, deadline: Instant) -> Result<Value> {
         let _permit =
             self.inner.calls.try_acquire().map_err(|_| RedisError::Overloaded { limit: MAX_CALLS })?;
         let slot = if self.inner.route.is_cluster() { request.slot()? } else { None };
         let mut attempt = Attempt {
-            deadline: Instant::now() + self.inner.limits.command_timeout,
+            deadline,
             sent_again: 0,
             redirections: 0,
             backoff: Backoff::new(),
@@ -219,7 +230,7 @@ impl Redis {
                 }
                 Err(error) => return Next::Done(Err(error)),
             };
-        let sent = match request.asking().filter(|_| asking) {
+        let sent = match asking.then(|| request.asking()).flatten() {
             Some(request) => timeout_at(attempt.deadline, connection.send(&request)).await.map(|replies| {
                 // Every other reply is that to an ASKING.
                 replies.map(|replies| replies.into_iter().skip(1).step_by(2).collect())
@@ -235,6 +246,10 @@ impl Redis {
         };
         match first_error(&replies, &connection.endpoint) {
             None => Next::Done(Ok(request.result(replies))),
+            Some(RedisError::Reply { code: Code::Ask, text, endpoint }) if request.asking().is_none() => {
+                // A transaction cannot follow; it waits until the slot has moved altogether.
+                Next::Again(RedisError::Reply { code: Code::Ask, text, endpoint })
+            }
             Some(error) => self.refused(&connection, supervisor, error, &replies, repeat, attempt),
         }
     }

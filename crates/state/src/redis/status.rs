@@ -83,15 +83,16 @@ pub(crate) fn describe(options: &NodeOptions) -> Vec<String> {
         lines.push(line(&options.sockets, "sockets"));
     }
     let commands = if shared { 1 } else { 2 };
-    let same_server = options.main.reach == options.sockets.reach;
-    lines.push(match (&options.sockets.reach, same_server) {
+    let all = commands + 1;
+    let kept = match (&options.sockets.reach, options.main.reach == options.sockets.reach) {
         (Reach::Cluster(_), true) => {
-            "Redis connections of this node: 1 to each master, 1 more to one of them for the subscription."
-                .to_owned()
+            format!("{commands} to each master, and 1 more to one of them for the subscription")
         }
-        (_, true) => format!("Redis connections of this node: {} to the server.", commands + 1),
-        (_, false) => "Redis connections of this node: 1 for the main role, 2 for sockets.".to_owned(),
-    });
+        (Reach::Standalone(_), true) => format!("{all} to the server"),
+        (Reach::Sentinel(_), true) => format!("{all} to the master, 1 to each Sentinel"),
+        (_, false) => "1 for the main role, 2 for the sockets, and 1 to each Sentinel there is".to_owned(),
+    };
+    lines.push(format!("Redis connections of this node, whatever the number of users: {kept}."));
     lines
 }
 

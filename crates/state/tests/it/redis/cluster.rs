@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use antiphon_cluster::{Kind, Rig, Server, wait_until};
 use antiphon_state::redis::{Batch, Endpoint, RedisError, Repeat, cmd};
 
-use super::support::{LIMIT, Links, Load, all_failures, name, tell};
+use super::support::{LIMIT, LONGEST_CALL, Links, Load, all_failures, name, tell};
 
 /// Recovery after the cluster has a new owner.
 const OWNED: Duration = Duration::from_secs(2);
@@ -128,6 +128,11 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
             main.command::<(u32, u32)>(Repeat::Idempotent, both).await
         })
     };
+    let transaction = {
+        let main = main.clone();
+        let batch = Batch::atomic().with(cmd("GET").arg(format!("{tag}0")).take());
+        tokio::spawn(async move { main.batch::<(u32,)>(Repeat::Idempotent, batch).await })
+    };
     let script = antiphon_state::redis::Script::new("return redis.call('GET', KEYS[1])");
     let by_script: u32 =
         main.script(Repeat::Idempotent, &script, &[&format!("{tag}0")], &[]).await.expect("a script");
@@ -138,6 +143,7 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
     let begin = Instant::now();
     moving.finish().await.expect("finished");
     assert_eq!(both.await.expect("ended"), Ok((0, 1)), "TRYAGAIN passes");
+    assert_eq!(transaction.await.expect("ended"), Ok((0,)), "a transaction waits for the end of the move");
     for number in 0..200 {
         assert_eq!(get(number).await, Ok(Some(number)), "MOVED is followed");
     }
@@ -155,4 +161,33 @@ async fn with_tls_a_new_owner_is_followed_too() {
     let tls = async || Rig::start(Kind::Cluster, true).await.expect("a rig");
     fail_over(tls().await, "master killed", true, async |master| master.kill().expect("killed")).await;
     fail_over(tls().await, "master frozen", false, async |master| master.freeze().expect("frozen")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_was_away_altogether_is_found_again() {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    for server in rig.servers() {
+        server.kill().expect("killed");
+    }
+    links.wait_unready("the loss of all").await;
+    let begin = Instant::now();
+    let call =
+        links.connections.main().command::<Option<String>>(Repeat::Idempotent, cmd("GET").arg("a").take());
+    assert!(call.await.is_err() && begin.elapsed() < LONGEST_CALL, "{:?}", begin.elapsed());
+    let late = Links::start(&rig.variables());
+    late.wait_fault("nobody is there", |fault| matches!(fault, RedisError::NoCluster { .. })).await;
+    for server in rig.servers() {
+        server.restart(true).await.expect("restarted");
+    }
+    let whole = async || {
+        rig.servers()[0].admin(&["CLUSTER", "INFO"]).await.is_ok_and(|info| info.contains("cluster_state:ok"))
+    };
+    wait_until("the cluster is whole", LIMIT, whole).await.expect("in time");
+    let recovery = links.wait_ready("the return").await.max(late.wait_ready("the return").await);
+    links.round_trip("after").await;
+    tell("cluster, all nodes killed and back", recovery, None);
+    assert!(recovery < OWNED, "{recovery:?}");
+    drop(late);
+    links.check_connections(&living(&rig)).await;
 }

@@ -2,81 +2,110 @@
 
 use std::time::{Duration, Instant};
 
-use antiphon_cluster::{Kind, Options, Rig};
+use antiphon_cluster::{Kind, Options, Rig, Server};
 use antiphon_state::redis::{Code, Endpoint, RedisError, Repeat, Value, cmd};
-use tokio::net::TcpStream;
 
-use super::support::{LIMIT, LONGEST_CALL, Links, Load, tell};
+use super::support::{LIMIT, LONGEST_CALL, Links, Load, all_failures, name, tell};
 
 fn is(code: Code) -> impl Fn(&RedisError) -> bool {
     move |fault| matches!(fault, RedisError::Reply { code: seen, .. } if *seen == code)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_room_for_clients_is_told_and_entered_when_there_is_room() {
-    let options = Options { settings: vec!["maxclients 20".to_owned()], ..Options::new(Kind::Standalone) };
-    let rig = Rig::with(options).await.expect("a rig");
-    let server = &rig.servers()[0];
-    let early = Links::to(&rig).await;
-    let mut others = Vec::new();
-    while others.len() < 17 {
-        others.push(TcpStream::connect(("127.0.0.1", server.port)).await.expect("a connection"));
+/// Sends a command to every server of a rig.
+async fn all(rig: &Rig, command: &[&str]) {
+    for server in rig.servers() {
+        server.admin(command).await.expect("a reply");
     }
-    let full = async || server.connected_clients().await.is_ok_and(|clients| clients >= 19);
-    antiphon_cluster::wait_until("the server is full", super::support::LIMIT, full).await.expect("in time");
+}
+
+async fn without_room_for_clients(kind: Kind) {
+    let rig = Rig::start(kind, false).await.expect("a rig");
+    let everybody: Vec<&Server> = rig.servers().iter().chain(rig.sentinels()).collect();
+    let early = Links::to(&rig).await;
+    // Whoever is connected stays.
+    all(&rig, &["CONFIG", "SET", "maxclients", "1"]).await;
     let late = Links::start(&rig.variables());
     late.wait_fault("the limit is told", is(Code::MaxClients)).await;
     let status = late.connections.status();
-    assert!(
-        status.links[0].remedy.as_ref().is_some_and(|remedy| remedy.contains("maxclients")),
-        "{status:?}"
-    );
+    let told = status
+        .links
+        .iter()
+        .filter_map(|link| link.remedy.as_ref())
+        .any(|remedy| remedy.contains("maxclients"));
+    assert!(told, "{status:?}");
     early.round_trip("those who are in stay in").await;
-    drop(others);
-    let recovery = late.wait_ready("there is room").await;
-    tell("standalone, maxclients exhausted", recovery, None);
+    // Those who have to come back wait outside, and come in as soon as there is room.
+    all(&rig, &["CLIENT", "KILL", "TYPE", "pubsub"]).await;
+    early.wait_fault("the limit is told", is(Code::MaxClients)).await;
+    all(&rig, &["CONFIG", "SET", "maxclients", "10000"]).await;
+    let recovery = late.wait_ready("there is room").await.max(early.wait_ready("there is room").await);
+    early.round_trip("they are in again").await;
+    tell(&format!("{}, maxclients exhausted", name(kind, false)), recovery, None);
     assert!(recovery < Duration::from_secs(2), "{recovery:?}");
     drop(early);
-    late.check_connections(&[server]).await;
+    late.check_connections(&everybody).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_memory_refuses_writes_only_and_at_once() {
-    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
-    let server = &rig.servers()[0];
+async fn memory(kind: Kind) {
+    let rig = Rig::start(kind, false).await.expect("a rig");
+    let everybody: Vec<&Server> = rig.servers().iter().chain(rig.sentinels()).collect();
     let links = Links::to(&rig).await;
     let main = links.connections.main();
     let set = || cmd("SET").arg("a").arg("b").take();
     main.command::<()>(Repeat::Idempotent, set()).await.expect("set");
-    server.admin(&["CONFIG", "SET", "maxmemory", "1"]).await.expect("set");
+    all(&rig, &["CONFIG", "SET", "maxmemory", "1"]).await;
+    let begin = Instant::now();
     let refused = main.command::<()>(Repeat::Idempotent, set()).await;
     assert!(refused.as_ref().is_err_and(|error| is(Code::OutOfMemory)(error)), "{refused:?}");
-    assert_eq!(
-        main.command::<String>(Repeat::Idempotent, cmd("GET").arg("a").take()).await,
-        Ok("b".to_owned())
-    );
+    assert!(begin.elapsed() < Duration::from_secs(1), "it is told at once");
+    let get = cmd("GET").arg("a").take();
+    assert_eq!(main.command::<String>(Repeat::Idempotent, get).await, Ok("b".to_owned()));
     links.round_trip("messages still go").await;
     assert!(links.connections.status().is_ready());
-    server.admin(&["CONFIG", "SET", "maxmemory", "0"]).await.expect("set");
+    all(&rig, &["CONFIG", "SET", "maxmemory", "0"]).await;
     main.command::<()>(Repeat::Idempotent, set()).await.expect("set again");
-    tell("standalone, out of memory with noeviction", Duration::ZERO, None);
+    tell(&format!("{}, out of memory with noeviction", name(kind, false)), Duration::ZERO, None);
 
-    server.admin(&["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await.expect("set");
-    server.admin(&["CONFIG", "SET", "maxmemory", "4mb"]).await.expect("set");
+    all(&rig, &["CONFIG", "SET", "maxmemory-policy", "allkeys-lru"]).await;
+    all(&rig, &["CONFIG", "SET", "maxmemory", "4mb"]).await;
     let load = Load::start(&links, 100);
     let value = vec![b'x'; 10_000];
-    for number in 0..2000 {
-        main.command::<()>(Repeat::Idempotent, cmd("SET").arg(format!("big:{number}")).arg(&value).take())
-            .await
-            .expect("set");
+    for number in 0..3000 {
+        let set = cmd("SET").arg(format!("big:{number}")).arg(&value).take();
+        main.command::<()>(Repeat::Idempotent, set).await.expect("set");
     }
-    let evicted: u64 = server.info("evicted_keys").await.expect("a field").parse().expect("a number");
+    let master = rig.master().await.expect("a master");
+    let evicted: u64 = master.info("evicted_keys").await.expect("a field").parse().expect("a number");
     assert!(evicted > 100, "{evicted}");
     links.round_trip("under pressure").await;
     let report = load.end().await;
-    tell("standalone, allkeys-lru under pressure", Duration::ZERO, Some(&report));
+    tell(&format!("{}, allkeys-lru under pressure", name(kind, false)), Duration::ZERO, Some(&report));
     assert_eq!(report.failed, []);
-    links.check_connections(&[server]).await;
+    links.check_connections(&everybody).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_for_clients_is_told_and_entered_when_there_is_room() {
+    without_room_for_clients(Kind::Standalone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_memory_refuses_writes_only_and_at_once() {
+    memory(Kind::Standalone).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_limits_of_other_topologies_are_the_same() {
+    if !all_failures() {
+        println!(
+            "SKIPPED: set ANTIPHON_TEST_FAILURES=1 for maxclients and memory with Sentinel and in a cluster"
+        );
+        return;
+    }
+    for kind in [Kind::Sentinel, Kind::Cluster] {
+        without_room_for_clients(kind).await;
+        memory(kind).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -98,9 +127,7 @@ async fn a_server_that_reads_its_data_is_waited_for() {
     // What DEBUG POPULATE writes is in the file only after a rewrite.
     server.admin(&["BGREWRITEAOF"]).await.expect("begun");
     let written = async || server.info("aof_rewrite_in_progress").await.is_ok_and(|flag| flag == "0");
-    antiphon_cluster::wait_until("the file is written", super::support::LIMIT, written)
-        .await
-        .expect("in time");
+    antiphon_cluster::wait_until("the file is written", LIMIT, written).await.expect("in time");
     let (restarted, recovery) = tokio::join!(server.restart(true), async {
         links.wait_fault("the loading is told", is(Code::Loading)).await;
         links.wait_ready("the loading").await

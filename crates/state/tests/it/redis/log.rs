@@ -33,6 +33,9 @@ async fn a_break_is_one_line_per_link_with_its_remedy_and_no_secret() {
     let none: [(&str, &str); 0] = [];
     let logging =
         antiphon_config::load(&Environment::from_pairs(none)).expect("a configuration").config.logging;
+    // While there is only one subscriber in the process, a line that another test's thread passes first counts as off for all
+    // threads, because that thread has none. With a second one, every subscriber is asked for every line.
+    let _second = tracing::Dispatch::new(antiphon_telemetry::subscriber(&logging, io::sink));
     let _log =
         tracing::subscriber::set_default(antiphon_telemetry::subscriber(&logging, move || writer.clone()));
 
@@ -66,13 +69,11 @@ async fn a_break_is_one_line_per_link_with_its_remedy_and_no_secret() {
     for line in text.lines().filter(|line| line.contains("WARNING")) {
         assert!(line.contains("Check "), "a warning says what to do: {line}");
     }
-    for secret in ["hunter2"] {
-        assert!(!text.contains(secret) && !format!("{:?}", links.connections.options()).contains(secret));
-    }
-    let lines = links.connections.describe();
+    let described = links.connections.describe().join("\n");
     assert!(
-        lines[0].contains("standalone at 127.0.0.1:") && lines[1].contains("2 to the server"),
-        "{lines:?}"
+        described.contains("standalone at 127.0.0.1:") && described.contains(": 2 to the server"),
+        "{described}"
     );
-    assert!(!lines.concat().contains("hunter2"));
+    let shown = format!("{text}{described}{:?}{:?}", links.connections.options(), links.connections.status());
+    assert!(!shown.contains("hunter2"), "{shown}");
 }

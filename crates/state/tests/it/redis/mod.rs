@@ -7,6 +7,7 @@ mod cluster;
 mod limits;
 mod log;
 mod sentinel;
+mod soak;
 mod standalone;
 mod support;
 mod tls;

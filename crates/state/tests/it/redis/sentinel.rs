@@ -115,6 +115,50 @@ async fn without_sentinels_the_master_is_kept_and_they_are_found_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sentinels_that_others_told_of_stand_in_for_the_configured_one() {
+    let rig = rig().await;
+    let first = &rig.sentinels()[0];
+    let mut variables = rig.variables();
+    for (name, text) in &mut variables {
+        if name.ends_with("SENTINEL_HOSTS") {
+            *text = first.address();
+        }
+    }
+    let links = Links::start(&variables);
+    links.wait_ready("the start").await;
+    links.check_connections(&living(&rig)).await;
+    let others = async || {
+        let known = first.admin(&["SENTINEL", "SENTINELS", "mymaster"]).await.unwrap_or_default();
+        rig.sentinels()[1..].iter().all(|sentinel| known.contains(&sentinel.port.to_string()))
+    };
+    wait_until("it knows the others", LIMIT, others).await.expect("in time");
+    // The links ask each second, so they know them too after one more question.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    let old = rig.master().await.expect("a master");
+    let load = Load::start(&links, 1);
+    first.kill().expect("killed");
+    old.kill().expect("killed");
+    let new = rig.new_master(old, LIMIT).await.expect("a successor");
+    let begin = Instant::now();
+    let place = Endpoint::new("127.0.0.1", new.port);
+    let moved = async || {
+        links.connections.status().is_ready()
+            && links.connections.expected_connections().get(&place) == Some(&2)
+    };
+    wait_until("the links follow", LIMIT, moved).await.expect("in time");
+    let recovery = begin.elapsed();
+    links.round_trip("after").await;
+    let report = load.end().await;
+    tell("Sentinel, master and the only configured Sentinel killed", recovery, Some(&report));
+    assert!(recovery < Duration::from_secs(2), "{recovery:?}");
+    assert_eq!(report.failed, []);
+    links.check_connections(&living(&rig)).await;
+    first.restart(true).await.expect("back");
+    // The configured one is enough again.
+    links.check_connections(&living(&rig)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_master_name_is_told_with_the_known_ones() {
     let rig = Rig::with(Options { master_name: "TheMaster".to_owned(), ..Options::new(Kind::Sentinel) })
         .await
@@ -181,7 +225,7 @@ async fn promoted_by_hand() {
         Ok(master) => master.info("role").await.is_ok_and(|role| role == "master"),
         Err(_) => false,
     };
-    wait_until("the Sentinels name a master that is one", Duration::from_secs(60), agreed)
+    wait_until("the Sentinels name a master that is one", Duration::from_mins(1), agreed)
         .await
         .expect("in time");
     let recovery = links.wait_ready("the correction").await;

@@ -194,3 +194,26 @@ async fn a_long_break_makes_calls_fail_at_once() {
     assert!(recovery < Duration::from_secs(2), "{recovery:?}");
     get().await.expect("served again");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ipv6_and_host_names_are_reached() {
+    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let ipv6 = tokio::net::TcpListener::bind("[::1]:0").await.is_ok();
+    for host in ["[::1]", "localhost"].into_iter().filter(|host| ipv6 || *host == "localhost") {
+        let mut variables = rig.variables();
+        for (_, text) in &mut variables {
+            *text = text.replace("127.0.0.1", host);
+        }
+        let links = Links::start(&variables);
+        links.wait_ready(host).await;
+        links.round_trip(host).await;
+        let endpoint = links.connections.expected_connections().into_keys().next().expect("a server");
+        assert!(endpoint.to_string().starts_with(host), "{endpoint}");
+    }
+    let mut variables = rig.variables();
+    for (_, text) in &mut variables {
+        *text = text.replace("127.0.0.1", "no-such-host.invalid");
+    }
+    let links = Links::start(&variables);
+    links.wait_fault("the name is unknown", |fault| matches!(fault, RedisError::Name { .. })).await;
+}

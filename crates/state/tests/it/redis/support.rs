@@ -1,6 +1,5 @@
 //! A node's links under load, and what is seen of them while something breaks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -37,6 +36,16 @@ pub(crate) fn options<N: AsRef<str>, T: AsRef<str>>(variables: &[(N, T)]) -> Nod
     let pairs = variables.iter().map(|(name, text)| (name.as_ref(), text.as_ref()));
     let loaded = antiphon_config::load(&Environment::from_pairs(pairs)).expect("a configuration");
     NodeOptions::from_config(&loaded.config).expect("Redis is configured")
+}
+
+/// Whether a fault, or the one behind it, is this.
+pub(crate) fn means(fault: &RedisError, expected: &impl Fn(&RedisError) -> bool) -> bool {
+    let fault = fault.cause();
+    let behind = match fault {
+        RedisError::NoSentinel { last, .. } | RedisError::NoCluster { last } => expected(last),
+        _ => false,
+    };
+    expected(fault) || behind
 }
 
 impl Links {
@@ -89,7 +98,7 @@ impl Links {
                 .links
                 .iter()
                 .filter_map(|link| link.fault.as_ref())
-                .any(|fault| expected(fault.cause()))
+                .any(|fault| means(fault, &expected))
         };
         match wait_until(what, LIMIT, seen).await {
             Ok(took) => took,
@@ -109,20 +118,20 @@ impl Links {
         wait_until(&format!("the message {text} arrives"), LIMIT, arrived).await.expect("in time")
     }
 
-    /// Checks that each server has exactly the connections that the node says it keeps.
+    /// Waits until each server has exactly the connections that the node says it keeps.
     pub(crate) async fn check_connections(&self, servers: &[&Server]) {
-        let mut expected: BTreeMap<u16, usize> = BTreeMap::new();
-        for (endpoint, count) in self.connections.expected_connections() {
-            *expected.entry(endpoint.port).or_default() += count;
-        }
         for server in servers {
-            let port = server.proxy().map_or(server.port, |proxy| proxy.port);
-            let count = expected.get(&port).copied().unwrap_or_default();
-            assert!(count <= 4, "{count} connections to one server");
-            let exact = async || server.connected_clients().await.is_ok_and(|clients| clients == count);
+            // Asked for each time, because masters and Sentinels may still be changing.
+            let expected = || -> usize {
+                let all = self.connections.expected_connections();
+                let here = all.iter().filter(|(endpoint, _)| endpoint.port == server.client_port());
+                here.map(|(_, count)| count).sum()
+            };
+            let exact = async || server.connected_clients().await.is_ok_and(|clients| clients == expected());
             if let Err(error) = wait_until("the connections are exactly the expected", LIMIT, exact).await {
-                panic!("{error}: {count} to {}, but {:?}", server.name(), server.clients().await);
+                panic!("{error}: {} to {}, but {:?}", expected(), server.name(), server.clients().await);
             }
+            assert!(expected() <= 4, "{} connections to one server", expected());
         }
     }
 }

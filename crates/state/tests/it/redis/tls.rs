@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use antiphon_cluster::{Kind, Options, Rig, Server};
 use antiphon_state::redis::{Code, RedisError, Repeat, TlsFault, cmd};
 
-use super::support::{Links, name, tell};
+use super::support::{Links, all_failures, means, name, tell};
 
 fn all(rig: &Rig) -> Vec<&Server> {
     rig.servers().iter().chain(rig.sentinels()).collect()
@@ -87,7 +87,7 @@ async fn told(
     assert!(begin.elapsed() < Duration::from_secs(limit), "{case}: {:?}", begin.elapsed());
     let status = links.connections.status();
     let told =
-        status.links.iter().find(|link| link.fault.as_ref().is_some_and(|fault| expected(fault.cause())));
+        status.links.iter().find(|link| link.fault.as_ref().is_some_and(|fault| means(fault, &expected)));
     let said = told.and_then(|link| link.remedy.clone()).unwrap_or_default();
     assert!(said.contains(remedy), "{case}: {said}");
     // What only the operator can end is not waited for.
@@ -151,6 +151,21 @@ async fn faults_of_sign_in_are_told_apart() {
         .await;
     told(&rig, "no password", |url| url.replace(":right@", ""), code(Code::NoAuth), "REDIS_URL").await;
     told(&rig, "no such database", |url| url.replace("/0", "/99"), code(Code::NoDatabase), "REDIS_URL").await;
+
+    for kind in [Kind::Sentinel, Kind::Cluster].into_iter().filter(|_| all_failures()) {
+        let rig = Rig::with(Options { password: Some("right".to_owned()), ..Options::new(kind) })
+            .await
+            .expect("a rig");
+        told(
+            &rig,
+            "a wrong password",
+            |url| url.replace("right", "wrong"),
+            code(Code::WrongPass),
+            "REDIS_URL",
+        )
+        .await;
+        told(&rig, "no password", |url| url.replace(":right@", ""), code(Code::NoAuth), "REDIS_URL").await;
+    }
 
     let server = &rig.servers()[0];
     let acl = ["ACL", "SETUSER", "narrow", "on", ">pw", "~other:*", "&other:*", "+@all"];
