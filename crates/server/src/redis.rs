@@ -74,7 +74,7 @@ async fn tell_first_ready(connections: std::sync::Weak<Connections>, stop: Cance
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            changed = changes.changed() => if changed.is_err() { return },
+            ended = changes.changed() => if ended.is_err() { return },
         }
     }
     tracing::info!("Redis: all links work, {:.2} s after they were begun.", begin.elapsed().as_secs_f64());

@@ -1,7 +1,8 @@
 //! How a node reaches Redis, what it says of that, and how it starts without it.
 //!
-//! Nodes are processes here, so that their log is what an operator sees. How breaks are survived is tested in
-//! `tests/failures`.
+//! Nodes are processes here, so that their log is what an operator sees. How breaks are survived is tested in [`failures`].
+
+mod failures;
 
 use crate::support::{NodeUnderTest, Site, with_sqlite};
 use antiphon_cluster::{Fleet, Kind, Node, Options, Rig, wait_until};
@@ -20,7 +21,8 @@ async fn rig(kind: Kind) -> Rig {
 
 /// One node with these variables, listening but perhaps not ready.
 async fn node(variables: Vec<(&'static str, String)>) -> Fleet {
-    let further = [("ENABLE_OPENAI_API", "false"), ("GLOBAL_LOG_LEVEL", "DEBUG")];
+    let further =
+        [("ENABLE_OPENAI_API", "false"), ("ENABLE_CHANNELS", "true"), ("GLOBAL_LOG_LEVEL", "DEBUG")];
     let all = variables.into_iter().chain(further.map(|(name, value)| (name, value.to_owned())));
     Fleet::start(Path::new(env!("CARGO_BIN_EXE_antiphon")), 1, all).await.expect("a node")
 }
@@ -53,7 +55,7 @@ async fn tells_how_it_reaches(kind: Kind, topology: &str, line: &str, constant: 
     for text in [
         "DEBUG:open_webui.socket.main:Using Redis to manage websockets.",
         line,
-        "Redis connections of this node: ",
+        "Redis connections of this node, whatever the number of users: ",
     ] {
         assert!(log.contains(text), "{text} in {log}");
     }
