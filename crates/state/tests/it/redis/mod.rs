@@ -11,3 +11,4 @@ mod soak;
 mod standalone;
 mod support;
 mod tls;
+mod versions;

@@ -42,7 +42,9 @@ async fn fail_over(rig: &Rig, case: &str, how: impl AsyncFnOnce(&Server)) {
         panic!("{error}: {:?}", links.connections.status());
     }
     let recovery = begin.elapsed();
-    assert!(links.seen.lock().resumed >= 2, "the gap is told to those who mirror a state");
+    // It is in the queue by now, but the task that reads the queue may not have had its turn.
+    let told = async || links.seen.lock().resumed >= 2;
+    wait_until("the gap is told to those who mirror a state", LIMIT, told).await.expect("in time");
     // Nothing that is published after the recovery is lost.
     for number in 0..20 {
         links.round_trip(&format!("after {number}")).await;
