@@ -186,12 +186,27 @@ impl Shared {
                 Ok(map) => self.apply(map),
                 Err(fault) => self.none(&fault),
             }
-            let pause = if self.is_whole() { REFRESH } else { REFRESH_WHILE_DOWN };
+            // Subscribed before the look, so that no loss falls in between.
+            let mut changes = self.label.changes.subscribe();
+            let whole = self.is_whole();
+            let pause = if whole { REFRESH } else { REFRESH_WHILE_DOWN };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.refresh.notified() => {}
+                // A master that is lost has another one soon, also when no command is under way that would notice.
+                () = self.until_broken(&mut changes), if whole => {}
             }
             sleep(REFRESH_AT_MOST.saturating_sub(begin.elapsed())).await;
+        }
+    }
+
+    /// Waits until some master's connection is lost.
+    async fn until_broken(&self, changes: &mut watch::Receiver<u64>) {
+        while self.is_whole() {
+            // The sender is this cluster's own, so it is never gone.
+            if changes.changed().await.is_err() {
+                return;
+            }
         }
     }
 
