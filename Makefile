@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run fleet test test-reference bench page build model fmt lint units clean
+.PHONY: run fleet test test-failures test-reference bench page build model fmt lint units clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -17,6 +17,11 @@ fleet: page
 ## Checks format and lints, then runs every test. Ends with `N passed, N failed`.
 test:
 	scripts/test
+
+## Breaks Redis under a node in every way and topology; what was measured goes to target/failures.jsonl. Not a part of `make test`.
+test-failures:
+	rm -f target/failures.jsonl
+	ANTIPHON_TEST_FAILURES=1 cargo test -p antiphon --test it redis::failures -- --nocapture
 
 ## Tests the server with the reference's own web client, which is fetched once. Not a part of `make test`.
 test-reference:
