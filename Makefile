@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run test test-reference bench bench-micro page build model fmt lint clean
+.PHONY: run fleet test test-failures test-reference bench bench-micro page build model fmt lint clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -10,9 +10,18 @@ run: page
 	scripts/fetch-local-model || echo "Going on without the local model; connect a provider to get answers."
 	exec target/release/antiphon serve
 
+## Starts Redis, PostgreSQL, three nodes and nginx in front of them, ready to click. KIND: standalone, sentinel or cluster.
+fleet: page
+	scripts/fleet $(or $(KIND),standalone)
+
 ## Checks format and lints, then runs every test. Ends with `N passed, N failed`.
 test:
 	scripts/test
+
+## Breaks Redis under a node in every way and topology; what was measured goes to target/failures.jsonl. Not a part of `make test`.
+test-failures:
+	rm -f target/failures.jsonl
+	ANTIPHON_TEST_FAILURES=1 cargo test -p antiphon --test it redis::failures -- --nocapture
 
 ## Tests the server with the reference's own web client, which is fetched once. Not a part of `make test`.
 test-reference:

@@ -6,6 +6,7 @@ use crate::frontend::Frontend;
 use crate::models::ModelDirectory;
 use crate::onboarding::Onboarding;
 use crate::read_marks::ReadMarks;
+use crate::redis_links::RedisLinks;
 use crate::settings::SettingsStore;
 use crate::user_locks::UserLocks;
 use antiphon_auth::cookie::CookieOptions;
@@ -67,6 +68,8 @@ pub struct Parts {
     pub activity: Activity,
     /// The web page.
     pub frontend: Frontend,
+    /// The way to Redis.
+    pub redis: RedisLinks,
     /// Whether start-up is complete and shutdown has not begun.
     pub ready: AtomicBool,
 }

@@ -15,6 +15,7 @@ mod onboarding;
 pub mod openapi;
 mod profile;
 mod read_marks;
+mod redis_links;
 pub mod routes;
 mod settings;
 mod user_locks;
@@ -27,6 +28,7 @@ pub use first_admin::{FirstAdminError, create_first_admin};
 pub use frontend::{Directory, Frontend};
 pub use http::{Access, ApiError, Route};
 pub use models::ModelDirectory;
+pub use redis_links::RedisLinks;
 pub use settings::SettingsStore;
 
 use axum::Router;

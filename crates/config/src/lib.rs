@@ -48,7 +48,7 @@ pub use settings::permissions::{
 };
 pub use settings::tasks::Tasks;
 pub use values::{
-    AllowedOrigins, ApiKeys, Banner, CertificateCheck, DatabaseUrl, LifetimeError, Limit, Network,
+    AllowedOrigins, ApiKeys, Banner, CertificateCheck, DatabaseUrl, Host, LifetimeError, Limit, Network,
     PasswordPattern, PostgresUrl, PromptSuggestion, RedisTls, RedisUrl, SqliteFile, TokenLifetime,
     TrustedProxies, UserRole, WebOrigin,
 };

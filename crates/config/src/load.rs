@@ -20,6 +20,7 @@ use crate::sections::retrieval;
 use crate::sections::server::Server;
 use crate::sections::websocket::{SocketManager, WebSocket};
 use crate::settings::Settings;
+use crate::values::Host;
 
 /// The configuration of one node.
 #[derive(Clone, Debug)]
@@ -149,12 +150,31 @@ fn check_redis(reader: &mut Reader<'_>, redis: &Redis, websocket: &WebSocket) {
     if redis.url.is_none() && !redis.sentinel_hosts.is_empty() {
         reader.errors.push(ConfigError {
             variable: "REDIS_SENTINEL_HOSTS".to_owned(),
-            seen: redis.sentinel_hosts.join(","),
+            seen: hosts(&redis.sentinel_hosts),
             problem: "Sentinels are named, but not the master they watch.".to_owned(),
             allowed: "hosts of Sentinels, together with REDIS_URL=redis://<name of the master>/0".to_owned(),
             fix: "Set REDIS_URL to redis://, the name of the master and /0, or remove REDIS_SENTINEL_HOSTS."
                 .to_owned(),
         });
+    }
+    let sentinels = !redis.sentinel_hosts.is_empty();
+    let socket_sentinels = sentinels || !websocket.sentinel_hosts.is_empty();
+    for (variable, url, sentinels) in [
+        ("REDIS_URL", &redis.url, sentinels),
+        ("WEBSOCKET_REDIS_URL", &websocket.redis_url, socket_sentinels),
+    ] {
+        // Without Sentinels an address needs a host; with them the empty host is the usual name of a master.
+        if let Some(url) = url.as_ref().filter(|url| url.host.is_empty() && !sentinels) {
+            reader.errors.push(ConfigError {
+                variable: variable.to_owned(),
+                seen: url.to_string(),
+                problem: "The value names no host.".to_owned(),
+                allowed: "redis://[user:password@]host[:port][/database], or rediss://… for TLS".to_owned(),
+                fix: format!(
+                    "Write the host of Redis into {variable}, or name the Sentinels in REDIS_SENTINEL_HOSTS."
+                ),
+            });
+        }
     }
     if websocket.manager == SocketManager::Redis && websocket.redis_url.is_none() {
         reader.errors.push(ConfigError {
@@ -166,6 +186,11 @@ fn check_redis(reader: &mut Reader<'_>, redis: &Redis, websocket: &WebSocket) {
                 .to_owned(),
         });
     }
+}
+
+/// A list of hosts as it may be written.
+fn hosts(hosts: &[Host]) -> String {
+    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
 /// Facts about the configuration as a whole that the operator should know.

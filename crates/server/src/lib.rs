@@ -8,6 +8,7 @@ mod listener;
 mod local_model;
 mod node;
 mod options;
+mod redis;
 mod upkeep;
 
 pub use node::Node;

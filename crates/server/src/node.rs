@@ -1,16 +1,18 @@
 //! One node: put together, started, stopped.
 
 use crate::local_model::LocalModel;
-use crate::{layers, listener, options, upkeep};
+use crate::{layers, listener, options, redis, upkeep};
 use antiphon_api::{
-    Activity, App, Connections, Events, Frontend, ModelDirectory, Parts, SettingsStore, close_revoked,
+    Activity, App, Connections, Events, Frontend, ModelDirectory, Parts, RedisLinks, SettingsStore,
+    close_revoked,
 };
 use antiphon_auth::cookie::CookieOptions;
 use antiphon_auth::{PasswordPolicy, SessionManager};
-use antiphon_config::{Config, DatabaseUrl, Topology, secret_key};
+use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
 use antiphon_realtime::{MemoryBus, Realtime};
+use antiphon_state::redis::Connections as RedisConnections;
 use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
@@ -37,6 +39,8 @@ pub struct Node {
     address: SocketAddr,
     app: App,
     local_model: Option<Arc<LocalModel>>,
+    /// The only owner of the links: they end when this is dropped.
+    redis: Option<Arc<RedisConnections>>,
     stop: CancellationToken,
     jobs: TaskTracker,
 }
@@ -52,6 +56,8 @@ impl Node {
                 config.server.data_dir.display()
             )
         })?;
+        // Connects while the rest starts.
+        let redis = redis::start(&config, &stop, &jobs)?;
         let database = open_database(&config).await?;
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
@@ -111,6 +117,7 @@ impl Node {
             providers,
             connections,
             replies,
+            redis: redis.as_ref().map(RedisLinks::of).unwrap_or_default(),
             ready: AtomicBool::new(false),
         });
         realtime.serve(Arc::new(Events::new(app.clone())));
@@ -134,7 +141,7 @@ impl Node {
         jobs.spawn(serve(listener, app.clone(), stop.clone()));
         app.set_ready(true);
 
-        let node = Self { address, app, local_model, stop, jobs };
+        let node = Self { address, app, local_model, redis, stop, jobs };
         node.introduce(connected);
         Ok(node)
     }
@@ -157,6 +164,7 @@ impl Node {
         if let Some(local_model) = &self.local_model {
             local_model.stop().await;
         }
+        drop(self.redis);
         self.app.database.close().await;
     }
 
@@ -169,13 +177,7 @@ impl Node {
         }
         tracing::info!("database: {}", self.app.database.location());
         tracing::info!("data folder: {}", config.server.data_dir.display());
-        match config.redis.topology() {
-            Topology::Memory => tracing::info!("topology: memory (one node, no Redis, 0 Redis connections)"),
-            configured => tracing::warn!(
-                ?configured,
-                "REDIS_URL is set, but this version runs as a single node and does not connect to Redis yet; unset it"
-            ),
-        }
+        redis::introduce(config, self.redis.as_ref());
         tracing::info!(
             "worker threads: {}{}",
             config.server.workers,

@@ -8,6 +8,7 @@ pub mod clock;
 mod error;
 pub mod limits;
 pub mod presence;
+pub mod redis;
 pub mod reply_log;
 pub mod revocation;
 mod settings;

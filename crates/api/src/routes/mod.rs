@@ -14,6 +14,7 @@ mod limits;
 mod models;
 mod openapi;
 mod providers;
+mod redis;
 mod search;
 mod site;
 mod tasks;
@@ -38,6 +39,7 @@ pub fn table() -> Vec<Route> {
         models::routes(),
         openapi::routes(),
         providers::routes(),
+        redis::routes(),
         search::routes(),
         site::routes(),
         tasks::routes(),

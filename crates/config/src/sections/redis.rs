@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::registry::{section, variable};
-use crate::rules::{Bool, Expiry, List, Separator, Span, Text, Whole, optional};
-use crate::values::{RedisUrl, RedisUrlRule};
+use crate::rules::{Bool, Expiry, SecretText, Span, Text, Whole, optional};
+use crate::secret::Secret;
+use crate::values::{Host, HostsRule, RedisUrl, RedisUrlRule};
 
 /// How Redis is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +41,30 @@ section! {
         cluster: bool = variable("REDIS_CLUSTER", Bool).or("false");
         /// Start of every key and channel, so that several fleets can share one Redis.
         key_prefix: String = variable("REDIS_KEY_PREFIX", Text).or("open-webui");
-        /// Hosts of the Sentinels, without ports, separated by commas.
-        sentinel_hosts: Vec<String> = variable("REDIS_SENTINEL_HOSTS", List::new(Separator::Comma)).or("");
-        /// Port of the Sentinels.
+        /// Hosts of the Sentinels, separated by commas, each with a port of its own if it has one.
+        sentinel_hosts: Vec<Host> = variable("REDIS_SENTINEL_HOSTS", HostsRule).or("");
+        /// Port of the Sentinels that are named without one.
         sentinel_port: u16 = variable("REDIS_SENTINEL_PORT", Whole::port()).or("26379");
-        /// Attempts for each command while Sentinel names a new master.
+        /// User at the Sentinels; without it and without a password, the credentials of the address are tried there too.
+        sentinel_username: Option<String> = variable("ANTIPHON_REDIS_SENTINEL_USERNAME", optional(Text)).or("");
+        /// Password at the Sentinels.
+        sentinel_password: Option<Secret> =
+            variable("ANTIPHON_REDIS_SENTINEL_PASSWORD", optional(SecretText)).or("").secret();
+        /// TLS to the Sentinels; empty for the same as to the servers, which is TLS with `rediss://`.
+        sentinel_tls: Option<bool> = variable("ANTIPHON_REDIS_SENTINEL_TLS", optional(Bool)).or("");
+        /// How often a command is sent again after a connection broke, to be safe in a failover.
         sentinel_max_retry_count: u32 =
             variable("REDIS_SENTINEL_MAX_RETRY_COUNT", Whole::lenient().at_least(1).at_most(1000)).or("2");
-        /// Milliseconds between two such attempts; empty for none.
+        /// Milliseconds to wait before that, unless a new connection is there sooner; empty for a short, growing pause.
         reconnect_delay: Option<Duration> =
             variable("REDIS_RECONNECT_DELAY", optional(Span::milliseconds().or_zero())).or("");
-        /// Seconds to wait for a connection.
+        /// Seconds to wait for a connection, signing in included.
         connect_timeout: Duration = variable("REDIS_SOCKET_CONNECT_TIMEOUT", Span::seconds()).or("5");
-        /// Seconds to wait for an answer.
+        /// Seconds that a command may take altogether, with every repetition of it.
         socket_timeout: Duration = variable("REDIS_SOCKET_TIMEOUT", Span::seconds()).or("5");
         /// Lets the operating system notice dead connections.
         keepalive: bool = variable("REDIS_SOCKET_KEEPALIVE", Bool).or("false");
-        /// Seconds after which an idle connection is checked before use; empty or 0 for never.
+        /// Seconds after which an idle connection is checked. Each is checked twice a second anyway, so this changes nothing.
         health_check_interval: Option<Duration> = variable("REDIS_HEALTH_CHECK_INTERVAL", Expiry::new());
         /// Seconds that a live reply is kept in Redis; 0 or less for no end.
         response_stream_ttl: Option<Duration> = variable("REDIS_RESPONSE_STREAM_TTL", Expiry::new()).or("3600");

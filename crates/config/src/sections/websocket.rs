@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::registry::{section, variable};
-use crate::rules::{Bool, Choice, Json, List, Separator, Span, Whole, optional};
-use crate::values::{RedisUrl, RedisUrlRule};
+use crate::rules::{Bool, Choice, Json, Span, Whole, optional};
+use crate::values::{Host, HostsRule, RedisUrl, RedisUrlRule};
 
 /// How events reach sockets on other nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ section! {
         room_channels: bool = variable("WEBSOCKET_REDIS_ROOM_CHANNELS", Bool).or("true");
         /// Seconds that a lock in Redis is held at most.
         lock_timeout: Duration = variable("WEBSOCKET_REDIS_LOCK_TIMEOUT", Span::seconds().whole()).or("60");
-        /// Hosts of the Sentinels for live events, separated by commas.
-        sentinel_hosts: Vec<String> = variable("WEBSOCKET_SENTINEL_HOSTS", List::new(Separator::Comma)).or("");
-        /// Port of those Sentinels.
+        /// Hosts of the Sentinels for live events, as in `REDIS_SENTINEL_HOSTS`; those serve for the same master too.
+        sentinel_hosts: Vec<Host> = variable("WEBSOCKET_SENTINEL_HOSTS", HostsRule).or("");
+        /// Port of those Sentinels that are named without one.
         sentinel_port: u16 = variable("WEBSOCKET_SENTINEL_PORT", Whole::port()).or("26379");
         /// Logs the traffic of Socket.IO.
         log_packets: bool = variable("WEBSOCKET_SERVER_LOGGING", Bool).or("false").reserved();

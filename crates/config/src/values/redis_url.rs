@@ -1,5 +1,6 @@
 //! Addresses of Redis: `redis://` or `rediss://` (TLS), `[user:password@]host[:port][/database][?options]`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -10,6 +11,8 @@ use crate::secret::{Secret, mask_url};
 
 /// Port of Redis when the address names none.
 const DEFAULT_PORT: u16 = 6379;
+/// Stands for an empty host while an address is parsed.
+const PLACEHOLDER_HOST: &str = "nameless";
 
 /// Where a Redis is and how to sign in. With Sentinel the host is the name of the master.
 #[derive(Clone, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub struct RedisUrl {
     pub username: Option<String>,
     /// Password, if any.
     pub password: Option<Secret>,
-    /// Host name or address; the master's name with Sentinel. Its case is kept.
+    /// Host name or address; the master's name with Sentinel, where it may be empty. Its case is kept.
     pub host: String,
     /// Port.
     pub port: u16,
@@ -57,7 +60,8 @@ pub enum CertificateCheck {
 impl RedisUrl {
     /// Reads an address; the error continues the words "the value …".
     pub fn parse(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text.trim()).map_err(|_| "is not a Redis address".to_owned())?;
+        let (text, nameless) = with_host(text.trim());
+        let url = Url::parse(&text).map_err(|_| "is not a Redis address".to_owned())?;
         let mut tls = match url.scheme() {
             "redis" => None,
             "rediss" => Some(RedisTls {
@@ -70,6 +74,7 @@ impl RedisUrl {
             other => return Err(format!("has the scheme {other}://, which is not one of Redis")),
         };
         let host = match url.host() {
+            _ if nameless => String::new(),
             Some(Host::Domain(name)) if !name.is_empty() => decoded(name),
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
@@ -110,6 +115,19 @@ impl RedisUrl {
     }
 }
 
+/// The address with a host in it when its host is empty, as in `redis:///0` and `redis://:password@/0`, and whether it was.
+///
+/// With Sentinel such an address means the usual name of a master, but the parser of addresses takes no empty host.
+fn with_host(text: &str) -> (Cow<'_, str>, bool) {
+    let Some(scheme) = text.find("://") else { return (Cow::Borrowed(text), false) };
+    let authority = scheme + "://".len();
+    let end = text[authority..].find(['/', '?']).map_or(text.len(), |length| authority + length);
+    if end == text.len() || !(end == authority || text[authority..end].ends_with('@')) {
+        return (Cow::Borrowed(text), false);
+    }
+    (Cow::Owned(format!("{}{PLACEHOLDER_HOST}{}", &text[..end], &text[end..])), true)
+}
+
 fn database_number(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| format!("ends in /{text}, which is not a database number"))
 }
@@ -140,6 +158,9 @@ impl fmt::Display for RedisUrl {
             write!(formatter, "{user}:{password}@")?;
         } else if !user.is_empty() {
             write!(formatter, "{user}@")?;
+        }
+        if self.host.is_empty() {
+            return write!(formatter, "/{}", self.database);
         }
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         write!(formatter, "{host}:{}/{}", self.port, self.database)
@@ -219,10 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn the_host_may_be_left_out_for_sentinels() {
+        let plain = RedisUrl::parse("redis:///2").expect("an address");
+        assert_eq!((plain.host.as_str(), plain.database), ("", 2));
+        assert_eq!(plain.to_string(), "redis:///2");
+        let signed_in = RedisUrl::parse("rediss://u:p@/?db=1").expect("an address");
+        assert_eq!((signed_in.host.as_str(), signed_in.database), ("", 1));
+        assert_eq!(signed_in.to_string(), "rediss://u:********@/1");
+    }
+
+    #[test]
     fn refuses_what_is_no_address() {
-        for text in
-            ["", "localhost:6379", "http://h", "redis://", "redis:///0", "redis://h/x", "redis://h:99999"]
-        {
+        for text in ["", "localhost:6379", "http://h", "redis://", "redis://h/x", "redis://h:99999"] {
             assert!(RedisUrl::parse(text).is_err(), "{text:?}");
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_config::{SocketManager, Topology};
+use antiphon_config::{Secret, SocketManager, Topology};
 
 use crate::{attempt, effective, loaded, notices};
 
@@ -74,12 +74,37 @@ fn sentinel_wins_over_cluster_and_needs_a_master() {
         ("WEBSOCKET_MANAGER", "redis"),
     ]);
     assert_eq!(loaded.config.redis.topology(), Topology::Sentinel);
-    assert_eq!(loaded.config.redis.sentinel_hosts, ["one", "two", "three"]);
+    let hosts: Vec<_> = loaded.config.redis.sentinel_hosts.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(hosts, ["one", "two", "three"]);
     assert_eq!(loaded.config.redis.url.as_ref().map(|url| url.host.as_str()), Some("MyMaster"));
     assert_eq!(notices(&loaded, "REDIS_CLUSTER").len(), 1);
 
     let errors = attempt(&[("REDIS_SENTINEL_HOSTS", "one")]).expect_err("no master").0;
     assert_eq!(errors[0].variable, "REDIS_SENTINEL_HOSTS");
+}
+
+#[test]
+fn sentinels_have_ports_credentials_and_a_nameless_master() {
+    let loaded = loaded(&[
+        ("REDIS_URL", "rediss://:pw@/0"),
+        ("REDIS_SENTINEL_HOSTS", "one:26380,[::1]:26381"),
+        ("ANTIPHON_REDIS_SENTINEL_USERNAME", "watcher"),
+        ("ANTIPHON_REDIS_SENTINEL_PASSWORD", "hunter2"),
+        ("ANTIPHON_REDIS_SENTINEL_TLS", "false"),
+    ]);
+    let redis = &loaded.config.redis;
+    assert_eq!(redis.url.as_ref().map(|url| url.host.as_str()), Some(""));
+    let ports: Vec<_> = redis.sentinel_hosts.iter().map(|host| host.port).collect();
+    assert_eq!(ports, [Some(26380), Some(26381)]);
+    assert_eq!(redis.sentinel_username.as_deref(), Some("watcher"));
+    assert_eq!(redis.sentinel_password.as_ref().map(Secret::reveal), Some("hunter2"));
+    assert_eq!(redis.sentinel_tls, Some(false));
+    assert!(!loaded.report.to_string().contains("hunter2"));
+
+    let errors = attempt(&[("REDIS_URL", "redis:///0"), ("WEBSOCKET_REDIS_URL", "redis://a/0")]);
+    let errors = errors.expect_err("a host is missing").0;
+    assert_eq!((errors.len(), errors[0].variable.as_str()), (1, "REDIS_URL"));
+    assert!(attempt(&[("REDIS_URL", "redis://m/0"), ("REDIS_SENTINEL_HOSTS", "one:x")]).is_err());
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod models;
 mod openai_form;
 mod person;
 mod providers;
+mod redis;
 mod replies;
 mod routes;
 mod sessions;

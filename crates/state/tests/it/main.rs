@@ -1,3 +1,6 @@
-//! Parts of the shared state used together, from several tasks at once.
+//! Parts of the shared state used together, from several tasks at once, and the way to real Redis servers.
+
+#![cfg(test)]
 
 mod concurrency;
+mod redis;

@@ -1,4 +1,4 @@
-//! Whether the node lives, reaches its database, and takes requests.
+//! Whether the node lives, reaches its database and Redis, and takes requests.
 
 use crate::App;
 use crate::http::{Access, ApiError, ApiResult, Route};
@@ -25,12 +25,18 @@ async fn database(State(app): State<App>) -> ApiResult<axum::Json<Value>> {
     Ok(fine())
 }
 
-/// `GET /ready`: start-up is complete, shutdown has not begun, and what requests need is there.
+/// `GET /ready`: start-up is complete, shutdown has not begun, and what the node needs to work with others is there.
+///
+/// Without Redis it still serves, so `/health` stays 200; but what happens on it is not told to other nodes, so that a
+/// balancer better sends people elsewhere.
 async fn ready(State(app): State<App>) -> ApiResult<axum::Json<Value>> {
     if !app.ready.load(Ordering::Acquire) {
         return Err(ApiError::unavailable(
             "This node is starting or shutting down and takes no requests now.",
         ));
+    }
+    if let Some(fault) = app.redis.fault() {
+        return Err(ApiError::unavailable(fault));
     }
     ping(&app).await?;
     Ok(fine())

@@ -16,6 +16,11 @@ impl Site {
         Self { base }
     }
 
+    /// A server that somebody else has started.
+    pub(crate) fn at(base: String) -> Self {
+        Self::new(base)
+    }
+
     /// `http://address:port`
     pub(crate) fn base(&self) -> &str {
         &self.base

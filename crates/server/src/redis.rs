@@ -1,0 +1,94 @@
+//! The node's way to Redis: begun at the start, told on the log, ended with the node.
+
+use antiphon_config::{Config, SocketManager};
+use antiphon_state::redis::{Connections, Events, NodeOptions, RedisError};
+use antiphon_telemetry::names::SOCKET_LOGGER;
+use anyhow::{Context, Result};
+use std::sync::Arc;
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Begins to connect, if the configuration has a Redis, and does not wait for it.
+pub(crate) fn start(
+    config: &Config,
+    stop: &CancellationToken,
+    jobs: &TaskTracker,
+) -> Result<Option<Arc<Connections>>> {
+    let Some(options) = NodeOptions::from_config(config) else { return Ok(None) };
+    for notice in &options.notices {
+        tracing::info!("{notice}");
+    }
+    let variables = options.main.role.variables();
+    let started = Connections::start(options).map_err(|error| {
+        let remedy = error.remedy(variables);
+        anyhow::Error::new(error).context(remedy)
+    });
+    let (connections, events) = started.context("the links to Redis cannot be set up")?;
+    let connections = Arc::new(connections);
+    jobs.spawn(read(events, stop.clone()));
+    jobs.spawn(tell_first_ready(Arc::downgrade(&connections), stop.clone()));
+    Ok(Some(connections))
+}
+
+/// Says what is configured, and what is wrong with it if that is known already.
+pub(crate) fn introduce(config: &Config, connections: Option<&Arc<Connections>>) {
+    let Some(connections) = connections else {
+        tracing::info!("topology: memory (one node, no Redis, 0 Redis connections)");
+        return;
+    };
+    for line in connections.describe() {
+        tracing::info!("{line}");
+    }
+    if config.websocket.manager == SocketManager::Redis {
+        // Operators search the log for exactly this line, as the reference's guide tells them.
+        tracing::debug!(target: SOCKET_LOGGER, "Using Redis to manage websockets.");
+    }
+    tracing::info!(
+        "Redis is reached and watched by this version, but live events, presence, sign-outs and limits are still kept by each \
+         node: let one node serve a database."
+    );
+    for link in connections.status().links {
+        if let (Some(fault), Some(remedy)) = (&link.fault, &link.remedy)
+            && *fault != RedisError::NotYet
+        {
+            tracing::warn!(
+                link = link.name,
+                "Redis is not there: {fault}. {remedy} Until it is, this node serves alone and /ready answers 503."
+            );
+            return;
+        }
+    }
+}
+
+/// Says once that everything at Redis works.
+async fn tell_first_ready(connections: std::sync::Weak<Connections>, stop: CancellationToken) {
+    let begin = Instant::now();
+    let Some(mut changes) = connections.upgrade().map(|connections| connections.changes()) else { return };
+    loop {
+        changes.mark_unchanged();
+        match connections.upgrade() {
+            Some(connections) if connections.status().is_ready() => break,
+            Some(_) => {}
+            None => return,
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            ended = changes.changed() => if ended.is_err() { return },
+        }
+    }
+    tracing::info!("Redis: all links work, {:.2} s after they were begun.", begin.elapsed().as_secs_f64());
+}
+
+/// Reads what comes from the subscription, so that its queue stays empty.
+async fn read(mut events: Events, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            event = events.next() => match event {
+                Some(event) => tracing::trace!(?event, "from the subscription"),
+                None => return,
+            },
+        }
+    }
+}
