@@ -3,46 +3,6 @@
 use crate::{LIMIT, start};
 use antiphon_cluster::Kind;
 
-/// Breaks the master of a key, and expects its replica in its place, and the old one as a replica when it is back.
-async fn fails_over(tls: bool, frozen: bool) {
-    let rig = start(Kind::Cluster, tls).await;
-    assert_eq!(rig.servers().len(), 6);
-    let old = rig.owner("greeting").await.unwrap();
-    old.admin(&["SET", "greeting", "hello"]).await.unwrap();
-    assert_eq!(old.admin(&["WAIT", "1", "5000"]).await.unwrap(), "1");
-    if frozen {
-        old.freeze().unwrap();
-    } else {
-        old.kill().unwrap();
-    }
-    let begin = std::time::Instant::now();
-    let new = rig.new_master(old, LIMIT).await.unwrap();
-    println!("tls={tls} frozen={frozen}: failed over in {:?}", begin.elapsed());
-    assert_eq!(rig.owner("greeting").await.unwrap().port, new.port);
-    assert_eq!(new.admin(&["GET", "greeting"]).await.unwrap(), "hello");
-    if frozen {
-        old.thaw().unwrap();
-    } else {
-        old.restart(false).await.unwrap();
-    }
-    antiphon_cluster::wait_until("the old master follows the new one", LIMIT, async || {
-        old.info("role").await.is_ok_and(|role| role == "slave")
-    })
-    .await
-    .unwrap();
-}
-
-#[tokio::test]
-async fn fails_over_from_a_killed_and_from_a_frozen_master() {
-    // At the same time, because most of it is waiting.
-    tokio::join!(
-        fails_over(false, false),
-        fails_over(false, true),
-        fails_over(true, false),
-        fails_over(true, true)
-    );
-}
-
 #[tokio::test]
 async fn moves_a_slot() {
     let rig = start(Kind::Cluster, false).await;

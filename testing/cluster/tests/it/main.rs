@@ -4,6 +4,7 @@
 
 mod balancer;
 mod cluster;
+mod failover;
 mod failures;
 mod fleet;
 mod program;
