@@ -57,7 +57,7 @@ impl Node {
             )
         })?;
         // Connects while the rest starts.
-        let redis = redis::start(&config, &stop, &jobs)?;
+        let (redis, _exchange) = redis::start(&config, &stop, &jobs)?.unzip();
         let database = open_database(&config).await?;
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;

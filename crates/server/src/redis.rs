@@ -1,7 +1,8 @@
 //! The node's way to Redis: begun at the start, told on the log, ended with the node.
 
 use antiphon_config::{Config, SocketManager};
-use antiphon_state::redis::{Connections, Events, NodeOptions, RedisError};
+use antiphon_state::Exchange;
+use antiphon_state::redis::{Connections, NodeOptions, RedisError};
 use antiphon_telemetry::names::SOCKET_LOGGER;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -14,7 +15,7 @@ pub(crate) fn start(
     config: &Config,
     stop: &CancellationToken,
     jobs: &TaskTracker,
-) -> Result<Option<Arc<Connections>>> {
+) -> Result<Option<(Arc<Connections>, Exchange)>> {
     let Some(options) = NodeOptions::from_config(config) else { return Ok(None) };
     for notice in &options.notices {
         tracing::info!("{notice}");
@@ -26,9 +27,11 @@ pub(crate) fn start(
     });
     let (connections, events) = started.context("the links to Redis cannot be set up")?;
     let connections = Arc::new(connections);
-    jobs.spawn(read(events, stop.clone()));
+    let exchange = Exchange::new(&connections);
+    let (reader, stopped) = (exchange.clone(), stop.clone());
+    jobs.spawn(async move { stopped.run_until_cancelled(reader.run(events)).await });
     jobs.spawn(tell_first_ready(Arc::downgrade(&connections), stop.clone()));
-    Ok(Some(connections))
+    Ok(Some((connections, exchange)))
 }
 
 /// Says what is configured, and what is wrong with it if that is known already.
@@ -78,17 +81,4 @@ async fn tell_first_ready(connections: std::sync::Weak<Connections>, stop: Cance
         }
     }
     tracing::info!("Redis: all links work, {:.2} s after they were begun.", begin.elapsed().as_secs_f64());
-}
-
-/// Reads what comes from the subscription, so that its queue stays empty.
-async fn read(mut events: Events, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            event = events.next() => match event {
-                Some(event) => tracing::trace!(?event, "from the subscription"),
-                None => return,
-            },
-        }
-    }
 }

@@ -6,6 +6,7 @@
 
 pub mod clock;
 mod error;
+mod exchange;
 pub mod limits;
 pub mod presence;
 pub mod redis;
@@ -16,6 +17,7 @@ pub mod tasks;
 
 pub use clock::Clock;
 pub use error::{Result, StateError};
+pub use exchange::{Exchange, Listener};
 pub use limits::Limits;
 pub use presence::Presence;
 pub use reply_log::ReplyLogs;
