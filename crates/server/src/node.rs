@@ -11,7 +11,7 @@ use antiphon_auth::{PasswordPolicy, SessionManager};
 use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
-use antiphon_realtime::{MemoryBus, Realtime};
+use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
 use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
@@ -57,7 +57,7 @@ impl Node {
             )
         })?;
         // Connects while the rest starts.
-        let (redis, _exchange) = redis::start(&config, &stop, &jobs)?.unzip();
+        let (redis, exchange) = redis::start(&config, &stop, &jobs)?.unzip();
         let database = open_database(&config).await?;
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
@@ -80,7 +80,8 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let realtime = Realtime::new(options::realtime(&config), Arc::new(MemoryBus::new()));
+        let bus = redis::bus(&config, exchange.as_ref());
+        let realtime = Realtime::new(options::realtime(&config), bus);
         let presence = Presence::new(clock.clone());
         let tasks = Tasks::new();
         let reply_logs = ReplyLogs::new(clock);
