@@ -1,8 +1,9 @@
 //! The node's way to Redis: begun at the start, told on the log, ended with the node.
 
 use antiphon_config::{Config, SocketManager};
-use antiphon_state::Exchange;
+use antiphon_realtime::{Bus, MemoryBus};
 use antiphon_state::redis::{Connections, NodeOptions, RedisError};
+use antiphon_state::{BusOptions, Exchange, RedisBus};
 use antiphon_telemetry::names::SOCKET_LOGGER;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -34,6 +35,20 @@ pub(crate) fn start(
     Ok(Some((connections, exchange)))
 }
 
+/// What joins the sockets of the nodes: Redis where `WEBSOCKET_MANAGER` says so.
+pub(crate) fn bus(config: &Config, exchange: Option<&Exchange>) -> Arc<dyn Bus> {
+    match exchange {
+        Some(exchange) if config.websocket.manager == SocketManager::Redis => {
+            let options = BusOptions {
+                channel: config.websocket.redis_channel.clone(),
+                room_channels: config.websocket.room_channels,
+            };
+            Arc::new(RedisBus::start(exchange.clone(), &options))
+        }
+        _ => Arc::new(MemoryBus::new()),
+    }
+}
+
 /// Says what is configured, and what is wrong with it if that is known already.
 pub(crate) fn introduce(config: &Config, connections: Option<&Arc<Connections>>) {
     let Some(connections) = connections else {
@@ -48,8 +63,8 @@ pub(crate) fn introduce(config: &Config, connections: Option<&Arc<Connections>>)
         tracing::debug!(target: SOCKET_LOGGER, "Using Redis to manage websockets.");
     }
     tracing::info!(
-        "Redis is reached and watched by this version, but live events, presence, sign-outs and limits are still kept by each \
-         node: let one node serve a database."
+        "Live events cross nodes by this version, but presence, sign-outs and limits are still kept by each node: let one \
+         node serve a database."
     );
     for link in connections.status().links {
         if let (Some(fault), Some(remedy)) = (&link.fault, &link.remedy)

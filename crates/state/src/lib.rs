@@ -4,6 +4,7 @@
 //! which is complete for a single node; calls that a fleet answers over the network are `async` already, and what
 //! every request asks (revocation, settings) is answered from memory.
 
+pub mod bus;
 pub mod clock;
 mod error;
 mod exchange;
@@ -15,6 +16,7 @@ pub mod revocation;
 mod settings;
 pub mod tasks;
 
+pub use bus::{BusOptions, RedisBus};
 pub use clock::Clock;
 pub use error::{Result, StateError};
 pub use exchange::{Exchange, Listener};

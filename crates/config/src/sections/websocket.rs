@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::registry::{section, variable};
-use crate::rules::{Bool, Choice, Json, Span, Whole, optional};
+use crate::rules::{Bool, Choice, Json, Span, Text, Whole, optional};
 use crate::values::{Host, HostsRule, RedisUrl, RedisUrlRule};
 
 /// How events reach sockets on other nodes.
@@ -33,6 +33,9 @@ section! {
         /// Further options of that connection as a JSON object, with the names of redis-py.
         redis_options: Option<Map<String, Value>> =
             variable("WEBSOCKET_REDIS_OPTIONS", optional(Json::lenient("a JSON object")));
+        /// Redis channel of live events; empty for `{REDIS_KEY_PREFIX}:socketio`. `socketio` shares events with every server
+        /// and emitter of Socket.IO on that Redis that speaks as python-socketio does; must be the same on every node.
+        redis_channel: Option<String> = variable("WEBSOCKET_REDIS_CHANNEL", optional(Text));
         /// Gives each room a channel of its own; must be the same on every node.
         room_channels: bool = variable("WEBSOCKET_REDIS_ROOM_CHANNELS", Bool).or("true");
         /// Seconds that a lock in Redis is held at most.

@@ -104,14 +104,19 @@ impl Cluster {
     }
 
     /// The master that owns a slot, waiting until one does; for no slot any master, preferably one that answers.
-    pub(crate) async fn owner(&self, slot: Option<Slot>, deadline: Instant) -> Result<Arc<Supervisor>> {
+    pub(crate) async fn owner(
+        &self,
+        slot: Option<Slot>,
+        near: Option<Slot>,
+        deadline: Instant,
+    ) -> Result<Arc<Supervisor>> {
         let mut known = self.shared.map.subscribe();
         loop {
             let (fault, since) = {
                 let known = known.borrow_and_update();
                 if let Some(map) = &known.map {
                     match slot {
-                        None => return Ok(self.any(map)),
+                        None => return Ok(self.any(map, near)),
                         Some(slot) => match map.owner(slot) {
                             Some(endpoint) => return Ok(self.shared.add(endpoint)),
                             None => (RedisError::NoOwner { slot: slot.0 }, Instant::now()),
@@ -139,7 +144,13 @@ impl Cluster {
         self.shared.node(endpoint)
     }
 
-    fn any(&self, map: &SlotMap) -> Arc<Supervisor> {
+    fn any(&self, map: &SlotMap, near: Option<Slot>) -> Arc<Supervisor> {
+        let preferred = near.and_then(|slot| map.owner(slot)).map(|endpoint| self.shared.add(endpoint));
+        if let Some(preferred) = preferred
+            && preferred.current().is_some_and(|live| live.is_lively())
+        {
+            return preferred;
+        }
         let masters = self.shared.supervisors(map);
         let answering: Vec<&Arc<Supervisor>> =
             masters.iter().filter(|master| master.current().is_some_and(|live| live.is_lively())).collect();

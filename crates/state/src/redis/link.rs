@@ -173,7 +173,7 @@ impl Redis {
         loop {
             let (supervisor, asking) = match attempt.redirected.take() {
                 Some((endpoint, asking)) => (self.inner.route.node(&endpoint)?, asking),
-                None => (self.inner.route.owner(slot, attempt.deadline).await?, false),
+                None => (self.inner.route.owner(slot, request.near(), attempt.deadline).await?, false),
             };
             let next = self.attempt(&supervisor, repeat, request, asking, &mut attempt).await;
             if let Some(result) = self.settle(next, &supervisor, &mut attempt).await {

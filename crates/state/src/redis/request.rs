@@ -18,6 +18,7 @@ pub enum Repeat {
 pub struct Batch {
     commands: Vec<Cmd>,
     atomic: bool,
+    near: Option<Slot>,
 }
 
 impl Batch {
@@ -28,7 +29,7 @@ impl Batch {
 
     /// An empty batch whose commands are carried out without any other in between (`MULTI` and `EXEC`).
     pub fn atomic() -> Self {
-        Self { commands: Vec::new(), atomic: true }
+        Self { atomic: true, ..Self::default() }
     }
 
     /// Adds a command.
@@ -36,6 +37,13 @@ impl Batch {
     pub fn with(mut self, command: Cmd) -> Self {
         self.commands.push(command);
         self
+    }
+
+    /// Sends commands without keys by way of the server that has this key, while it answers; in a cluster another serves
+    /// otherwise. Messages that are published by one way arrive in order.
+    #[must_use]
+    pub fn by_way_of(self, key: &str) -> Self {
+        Self { near: Some(Slot::of_key(key.as_bytes())), ..self }
     }
 
     /// Whether there is nothing in it.
@@ -49,6 +57,8 @@ impl Batch {
 pub(crate) struct Request {
     commands: Vec<Cmd>,
     shape: Shape,
+    /// Whose owner is preferred when the commands have no keys.
+    near: Option<Slot>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,18 +73,18 @@ enum Shape {
 
 impl Request {
     pub(crate) fn single(command: Cmd) -> Self {
-        Self { commands: vec![command], shape: Shape::Single }
+        Self { commands: vec![command], shape: Shape::Single, near: None }
     }
 
     pub(crate) fn batch(batch: Batch) -> Self {
         if !batch.atomic {
-            return Self { commands: batch.commands, shape: Shape::Batch };
+            return Self { commands: batch.commands, shape: Shape::Batch, near: batch.near };
         }
         let mut commands = Vec::with_capacity(batch.commands.len() + 2);
         commands.push(redis::cmd("MULTI"));
         commands.extend(batch.commands);
         commands.push(redis::cmd("EXEC"));
-        Self { commands, shape: Shape::Transaction }
+        Self { commands, shape: Shape::Transaction, near: batch.near }
     }
 
     /// The commands as they are sent.
@@ -90,7 +100,12 @@ impl Request {
         }
         let commands =
             self.commands.iter().flat_map(|command| [redis::cmd("ASKING"), command.clone()]).collect();
-        Some(Self { commands, shape: self.shape })
+        Some(Self { commands, shape: self.shape, near: self.near })
+    }
+
+    /// The slot whose owner is preferred for commands without keys.
+    pub(crate) fn near(&self) -> Option<Slot> {
+        self.near
     }
 
     /// The slot of its keys: an error when they have several.

@@ -58,11 +58,16 @@ impl Route {
         matches!(self, Self::Cluster(_))
     }
 
-    /// Who serves a slot; for requests without keys anybody.
-    pub(crate) async fn owner(&self, slot: Option<Slot>, deadline: Instant) -> Result<Arc<Supervisor>> {
+    /// Who serves a slot; for requests without keys anybody, preferably the owner of `near`.
+    pub(crate) async fn owner(
+        &self,
+        slot: Option<Slot>,
+        near: Option<Slot>,
+        deadline: Instant,
+    ) -> Result<Arc<Supervisor>> {
         match self {
             Self::Single(single) => Ok(single.supervisor.clone()),
-            Self::Cluster(cluster) => cluster.owner(slot, deadline).await,
+            Self::Cluster(cluster) => cluster.owner(slot, near, deadline).await,
         }
     }
 

@@ -1,6 +1,7 @@
-//! Parts of the shared state used together, from several tasks at once, and the way to real Redis servers.
+//! Parts of the shared state used together, from several tasks at once, the bus of a fleet, and the way to real Redis servers.
 
 #![cfg(test)]
 
+mod bus;
 mod concurrency;
 mod redis;

@@ -9,6 +9,6 @@ mod log;
 mod sentinel;
 mod soak;
 mod standalone;
-mod support;
+pub(crate) mod support;
 mod tls;
 mod versions;

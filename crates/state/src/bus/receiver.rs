@@ -1,0 +1,89 @@
+//! What comes from other nodes.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use antiphon_realtime::{BusMessage, Target};
+
+use super::Inner;
+use super::owed::resync;
+use crate::exchange::Listener;
+
+/// Hands messages to the node. Does not keep the bus alive, which holds the exchange that holds this.
+pub(super) struct Receiver {
+    bus: Weak<Inner>,
+    /// The subscription has worked before.
+    heard: AtomicBool,
+}
+
+impl Receiver {
+    pub(super) fn new(bus: &Arc<Inner>) -> Self {
+        Self { bus: Arc::downgrade(bus), heard: AtomicBool::new(false) }
+    }
+}
+
+impl Listener for Receiver {
+    fn message(&self, channel: &str, payload: &[u8]) {
+        let Some(bus) = self.bus.upgrade() else { return };
+        let Some(inbox) = bus.inbox.get() else { return };
+        if is_echo(payload, inbox.host_id()) {
+            return;
+        }
+        match BusMessage::from_json(payload) {
+            Ok(Some(message)) => {
+                bus.counters.received.fetch_add(1, Ordering::Relaxed);
+                inbox.deliver(message);
+            }
+            Ok(None) => {}
+            Err(error) => {
+                bus.counters.malformed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(channel, bytes = payload.len(), %error, "a message on the event bus cannot be read");
+            }
+        }
+    }
+
+    fn resumed(&self, gap: Duration) {
+        let Some(bus) = self.bus.upgrade() else { return };
+        let first = !self.heard.swap(true, Ordering::Relaxed);
+        let unconfirmed = bus.rooms.unconfirmed();
+        // At the start nothing was missed, unless sockets came before Redis.
+        let missed = !first || !unconfirmed.is_empty() || !bus.channels.by_room();
+        if !unconfirmed.is_empty() {
+            tokio::spawn(Inner::reopen(bus.clone(), unconfirmed));
+        }
+        if missed && let (Some(inbox), Some(message)) = (bus.inbox.get(), resync(Target::Everybody, None)) {
+            tracing::debug!(
+                ?gap,
+                "events of other nodes may have been missed; the sockets of this node are told"
+            );
+            inbox.deliver(message);
+        }
+    }
+}
+
+/// Whether this is a message of ours that comes back, told without reading it: the sender stands at the end. In a callback,
+/// which is meant for us when it names us, it stands elsewhere.
+fn is_echo(payload: &[u8], host_id: &str) -> bool {
+    payload
+        .strip_suffix(br#""}"#)
+        .and_then(|rest| rest.strip_suffix(host_id.as_bytes()))
+        .is_some_and(|rest| rest.ends_with(br#","host_id":""#))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn echoes_are_told_by_their_end() {
+        let of = |host_id: &str| BusMessage::Disconnect { sid: "s".into(), host_id: Some(host_id.into()) };
+        let echo = |message: BusMessage| is_echo(message.to_json().unwrap().as_bytes(), "aa");
+        assert!(echo(of("aa")));
+        assert!(!echo(of("baa")));
+        let arguments = serde_json::value::to_raw_value(&["aa"]).unwrap().into();
+        let callback = BusMessage::Callback { host_id: "aa".into(), sid: "s".into(), id: 1, arguments };
+        assert!(!echo(callback));
+        assert!(echo(resync(Target::Everybody, Some("aa".into())).unwrap()));
+    }
+}

@@ -1,0 +1,5 @@
+//! The event bus over Redis: what crosses nodes, in every topology.
+
+mod breaks;
+mod cross;
+mod support;
