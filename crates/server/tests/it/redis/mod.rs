@@ -3,6 +3,7 @@
 //! Nodes are processes here, so that their log is what an operator sees. How breaks are survived is tested in [`failures`].
 
 mod failures;
+mod soak;
 
 use crate::support::{NodeUnderTest, Site, with_sqlite};
 use antiphon_cluster::{Fleet, Kind, Node, Options, Rig, wait_until};
