@@ -128,12 +128,14 @@ impl Node {
             tracing::info!("the administrator {email} was made, as WEBUI_ADMIN_EMAIL says; sign-up is off");
         }
 
-        let interrupted = upkeep::end_interrupted(&database).await?;
-        if interrupted > 0 {
-            tracing::info!(
-                interrupted,
-                "answers that the last run left unfinished were ended with the text they had"
-            );
+        if fleet.is_none() {
+            let interrupted = app.replies.end_interrupted().await?;
+            if interrupted > 0 {
+                tracing::info!(
+                    interrupted,
+                    "answers that the last run left unfinished were ended with the text they had"
+                );
+            }
         }
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;

@@ -4,6 +4,7 @@ mod changes;
 mod fingerprint;
 mod published_settings;
 
+use crate::upkeep;
 use antiphon_api::App;
 use antiphon_state::Exchange;
 use antiphon_storage::Database;
@@ -38,6 +39,7 @@ impl Fleet {
     pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
         let Self { exchange, fingerprint } = self;
         jobs.spawn(fingerprint::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
+        jobs.spawn(upkeep::end_orphans(app.replies.clone(), stop.clone()));
         jobs.spawn(changes::follow(app.clone(), exchange, stop.clone()));
     }
 }
