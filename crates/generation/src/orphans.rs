@@ -36,8 +36,12 @@ impl Replies {
     /// Ends those replies that no node of the fleet has a task for, now and in the round before, and that were not written in
     /// between; says how many.
     ///
-    /// Any node may do it, and several at once: a reply is ended once.
+    /// While the other nodes' tasks are not known, nothing is ended. Any node may do it, and several at once: a reply is ended once.
     pub async fn end_orphans(&self, orphans: &mut Orphans) -> Result<usize, StorageError> {
+        if !self.services.tasks.knows_all() {
+            orphans.suspects.clear();
+            return Ok(0);
+        }
         let mut suspects = HashMap::new();
         let mut ended = 0;
         for message in self.services.database.messages().unfinished(i64::MAX).await? {

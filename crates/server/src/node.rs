@@ -67,7 +67,8 @@ impl Node {
         };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
-        let Shared { revocations, limits, presence, tasks, reply_logs } = share(&clock, fleet.as_ref()).await;
+        let Shared { revocations, limits, presence, tasks, reply_logs } =
+            share(&config, &clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
             PasswordPolicy::from(&config.auth),
@@ -129,13 +130,7 @@ impl Node {
         }
 
         if fleet.is_none() {
-            let interrupted = app.replies.end_interrupted().await?;
-            if interrupted > 0 {
-                tracing::info!(
-                    interrupted,
-                    "answers that the last run left unfinished were ended with the text they had"
-                );
-            }
+            upkeep::end_interrupted(&app.replies).await?;
         }
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;
@@ -227,17 +222,18 @@ struct Shared {
     reply_logs: ReplyLogs,
 }
 
-async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
-    let revocations = match fleet {
-        Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
-        None => Revocations::new(clock.clone()),
+async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared {
+    let (presence, reply_logs) = (Presence::new(clock.clone()), ReplyLogs::new(clock.clone()));
+    let Some(exchange) = fleet.map(|fleet| fleet.exchange.clone()) else {
+        let (revocations, limits) = (Revocations::new(clock.clone()), Limits::new(clock.clone()));
+        return Shared { revocations, limits, presence, tasks: Tasks::new(), reply_logs };
     };
     Shared {
-        revocations,
-        limits: Limits::new(clock.clone()),
-        presence: Presence::new(clock.clone()),
-        tasks: Tasks::new(),
-        reply_logs: ReplyLogs::new(clock.clone()),
+        revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
+        limits: Limits::fleet(clock.clone(), exchange.clone()),
+        tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
+        presence,
+        reply_logs,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use antiphon_generation::{Orphans, Replies};
 use antiphon_state::{Limits, Presence, ReplyLogs};
+use antiphon_storage::StorageError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,18 @@ pub(crate) async fn sweep(limits: Limits, presence: Presence, logs: ReplyLogs, s
         presence.purge();
         logs.purge();
     }
+}
+
+/// Ends the answers that the last run of a node alone left unfinished.
+pub(crate) async fn end_interrupted(replies: &Replies) -> Result<(), StorageError> {
+    let interrupted = replies.end_interrupted().await?;
+    if interrupted > 0 {
+        tracing::info!(
+            interrupted,
+            "answers that the last run left unfinished were ended with the text they had"
+        );
+    }
+    Ok(())
 }
 
 /// Ends the answers of nodes that are gone, until `stop`.
