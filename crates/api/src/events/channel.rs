@@ -238,7 +238,9 @@ pub(crate) async fn tell_created(app: &App, user_ids: &[String]) {
 }
 
 async fn send<T: Serialize + Sync>(emission: Emission<'_>, payload: &T) {
-    if let Err(error) = emission.emit(EVENT, payload).await {
+    if let Err(error) = emission.emit(EVENT, payload).await
+        && !error.is_told_by_bus()
+    {
         tracing::warn!(%error, "an event of a channel did not reach everybody; who missed it sees it with the next reload");
     }
 }

@@ -89,6 +89,11 @@ impl Node {
         node.wait_ready("the start").await;
         let base = bus.channel.clone().unwrap_or_else(|| node.exchange.channel("socketio"));
         node.connections.subscriber().subscribe(&base).await.expect("the base channel");
+        // Once this is heard, the start of the subscription has been told, which has sockets read again.
+        let start = br#"{"method":"leave_room","sid":"none","room":"none"}"#;
+        node.exchange.publish(&base, start).await.expect("published");
+        let heard = async || node.bus.totals().received > 0;
+        wait_until("the base channel is heard", LIMIT, heard).await.expect("in time");
         node
     }
 
