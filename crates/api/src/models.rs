@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// A model that may be asked: what the provider calls it, and what its record adds.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct ModelDirectory {
     records: ArcSwapOption<Records>,
     /// Counts the changes, so that records read before one are not kept after it.
     changes: AtomicU64,
+    /// Counts those that were made on this node.
+    made_here: watch::Sender<u64>,
     loading: Mutex<()>,
 }
 
@@ -56,12 +58,24 @@ impl ModelDirectory {
             open_to_admins,
             records: ArcSwapOption::empty(),
             changes: AtomicU64::new(0),
+            made_here: watch::channel(0).0,
             loading: Mutex::default(),
         }
     }
 
-    /// Forgets the records: whoever changes one in SQL calls this next.
+    /// Forgets the records and has the other nodes do so: whoever changes one in SQL calls this next.
     pub fn invalidate(&self) {
+        self.forget();
+        self.made_here.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of changes that were made on this node.
+    pub fn made_here(&self) -> watch::Receiver<u64> {
+        self.made_here.subscribe()
+    }
+
+    /// Forgets the records, which another node may have changed.
+    pub fn forget(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
         self.records.store(None);
     }

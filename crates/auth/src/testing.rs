@@ -188,6 +188,15 @@ impl Accounts for FakeAccounts {
         )
     }
 
+    fn revoked_since(&self, _since: u64) -> BoxFuture<'_, Result<Vec<(RevokedToken, u64)>>> {
+        let revoked = self.revoked.lock();
+        self.answer(revoked.iter().map(|token| (token.clone(), 0)).collect())
+    }
+
+    fn changed_since(&self, _since: u64) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        self.answer(Vec::new())
+    }
+
     fn purge_revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<()>> {
         self.write(|| self.revoked.lock().retain(|token| token.expires_at.is_none_or(|at| at > now)))
     }

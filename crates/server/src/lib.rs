@@ -3,6 +3,7 @@
 //! [`Node::start`] puts one node together from its configuration; two nodes can run side by side in one process.
 
 pub mod commands;
+mod fleet;
 mod layers;
 mod listener;
 mod local_model;

@@ -1,5 +1,6 @@
 //! One node: put together, started, stopped.
 
+use crate::fleet::Fleet;
 use crate::local_model::LocalModel;
 use crate::{layers, listener, options, redis, upkeep};
 use antiphon_api::{
@@ -59,17 +60,21 @@ impl Node {
         // Connects while the rest starts.
         let (redis, exchange) = redis::start(&config, &stop, &jobs)?.unzip();
         let database = open_database(&config).await?;
+        let secret = secret(&config)?;
+        let fleet = match exchange {
+            Some(exchange) => Some(Fleet::join(exchange, &secret, &database).await?),
+            None => None,
+        };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
-        let revocations = Revocations::new(clock.clone());
-        let limits = Limits::new(clock.clone());
+        let Shared { revocations, limits, presence, tasks, reply_logs } = share(&clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
-            &secret(&config)?,
+            &secret,
             PasswordPolicy::from(&config.auth),
             Arc::new(database.clone()),
             limits.clone(),
             revocations.clone(),
-            clock.clone(),
+            clock,
         );
         let authenticator = sessions.authenticator().clone();
         sessions.load().await.context("the revoked tokens cannot be read")?;
@@ -80,11 +85,8 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let bus = redis::bus(&config, exchange.as_ref());
+        let bus = redis::bus(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
         let realtime = Realtime::new(options::realtime(&config), bus);
-        let presence = Presence::new(clock.clone());
-        let tasks = Tasks::new();
-        let reply_logs = ReplyLogs::new(clock);
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
@@ -136,6 +138,9 @@ impl Node {
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;
         jobs.spawn(close_revoked(app.clone(), stop.clone()));
+        if let Some(fleet) = fleet {
+            fleet.begin(&app, &stop, &jobs);
+        }
         jobs.spawn(upkeep::sweep(limits, presence, reply_logs, stop.clone()));
         let sweeping = (sessions, stop.clone());
         jobs.spawn(async move { sweeping.0.run(sweeping.1).await });
@@ -208,6 +213,29 @@ impl Node {
             sockets.max_queue_bytes / (1024 * 1024),
             (sockets.ping_interval + sockets.ping_timeout).as_secs(),
         );
+    }
+}
+
+/// What the nodes of a fleet share, and a node alone has in its memory.
+struct Shared {
+    revocations: Revocations,
+    limits: Limits,
+    presence: Presence,
+    tasks: Tasks,
+    reply_logs: ReplyLogs,
+}
+
+async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
+    let revocations = match fleet {
+        Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
+        None => Revocations::new(clock.clone()),
+    };
+    Shared {
+        revocations,
+        limits: Limits::new(clock.clone()),
+        presence: Presence::new(clock.clone()),
+        tasks: Tasks::new(),
+        reply_logs: ReplyLogs::new(clock.clone()),
     }
 }
 

@@ -79,14 +79,24 @@ impl Exchange {
         }
     }
 
-    /// Gives the messages of a channel to a listener, from the moment at which this returns or soon after.
+    /// Gives the messages of a channel to a listener, from the moment at which this returns.
     ///
-    /// Without Redis the channel stays wanted, and [`Listener::resumed`] tells when it is heard.
+    /// While the subscription does not work this does not wait for it: the channel stays wanted, and
+    /// [`Listener::resumed`] tells when it is heard.
     pub async fn listen(&self, channel: &str, listener: Arc<dyn Listener>) {
-        self.inner.named.write().insert(channel.into(), listener);
+        let channel: Arc<str> = channel.into();
+        self.inner.named.write().insert(channel.clone(), listener);
         let Ok(connections) = self.connections() else { return };
-        if let Err(error) = connections.subscriber().subscribe(channel).await {
-            tracing::debug!(channel, %error, "the channel is not heard yet");
+        let subscriber = connections.subscriber().clone();
+        let works = subscriber.is_proven();
+        let subscribing = tokio::spawn(async move {
+            if let Err(error) = subscriber.subscribe(&channel).await {
+                tracing::debug!(channel = &*channel, %error, "the channel is not heard yet");
+            }
+        });
+        if works {
+            // It ends within the bound of a command, and cannot fail to be joined but by a panic.
+            let _ = subscribing.await;
         }
     }
 

@@ -3,9 +3,11 @@
 //! SQL holds the truth about single tokens (a row per revoked token); this is the copy that every authenticated
 //! request asks, without a round trip. A user's password or role change ends sessions through a new session stamp
 //! in SQL; [`Revocations::end_user`] only announces it, so that sockets close and cached identities are dropped.
+//!
+//! In a fleet each revocation is published to the other nodes. That is the fast way and may fail; whoever holds sessions
+//! therefore also reads SQL again: after [`Revocations::missed`], often while [`Revocations::is_cut_off`], and now and then.
 
-// The memory form never waits; the Redis form publishes to the other nodes in the same calls.
-#![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
+mod fleet;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -13,9 +15,11 @@ use std::sync::Arc;
 
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::clock::Clock;
+use crate::exchange::Exchange;
+use fleet::{Announcer, Ear, News};
 
 /// Most revoked tokens held at once (about 50 bytes each). Past it, see [`Revocations::revoke_token`].
 pub const MAX_REVOKED_TOKENS: usize = 1_000_000;
@@ -54,6 +58,13 @@ pub enum Revoked {
         /// The user.
         user_id: Arc<str>,
     },
+    /// Something of this user changed in SQL: keep the sockets whose session still holds, close the others.
+    Changed {
+        /// The user.
+        user_id: Arc<str>,
+    },
+    /// Anything may have been revoked: check every session.
+    Anything,
 }
 
 /// The set of revoked tokens and users of the fleet, as this node knows it. Clones share the set.
@@ -70,16 +81,32 @@ struct Inner {
     /// Unix seconds up to which (inclusive) tokens of the user are refused.
     users: RwLock<HashMap<Box<str>, u64>>,
     events: broadcast::Sender<Revoked>,
+    /// Counts the times at which something may have been missed.
+    missed: watch::Sender<u64>,
+    announcer: Option<Announcer>,
 }
 
 impl Revocations {
     /// An empty set; fill it with [`Revocations::load`] before serving.
     pub fn new(clock: Clock) -> Self {
-        Self::with_capacity(clock, MAX_REVOKED_TOKENS)
+        Self::build(clock, MAX_REVOKED_TOKENS, None)
+    }
+
+    /// An empty set of a node that tells the others and, from now on, hears them.
+    pub async fn fleet(clock: Clock, exchange: Exchange) -> Self {
+        let announcer = Announcer::new(exchange.clone());
+        let revocations = Self::build(clock, MAX_REVOKED_TOKENS, Some(announcer.clone()));
+        let ear = Ear(Arc::downgrade(&revocations.inner), exchange.node_id().to_string());
+        exchange.listen(announcer.channel(), Arc::new(ear)).await;
+        revocations
     }
 
     /// An empty set that holds at most `capacity` tokens, for tests of the bound.
     pub fn with_capacity(clock: Clock, capacity: usize) -> Self {
+        Self::build(clock, capacity, None)
+    }
+
+    fn build(clock: Clock, capacity: usize, announcer: Option<Announcer>) -> Self {
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         Self {
             inner: Arc::new(Inner {
@@ -88,8 +115,40 @@ impl Revocations {
                 tokens: RwLock::default(),
                 users: RwLock::default(),
                 events,
+                missed: watch::channel(0).0,
+                announcer,
             }),
         }
+    }
+
+    /// Changes whenever revocations of other nodes may have been missed: read SQL again.
+    pub fn missed(&self) -> watch::Receiver<u64> {
+        self.inner.missed.subscribe()
+    }
+
+    /// Whether there are other nodes to hear of.
+    pub fn is_fleet(&self) -> bool {
+        self.inner.announcer.is_some()
+    }
+
+    /// Whether other nodes cannot be heard now, or not for sure.
+    pub fn is_cut_off(&self) -> bool {
+        self.inner.announcer.as_ref().is_some_and(Announcer::is_cut_off)
+    }
+
+    /// Takes over tokens that were revoked elsewhere, and announces on this node those that it did not know.
+    pub fn take_over(&self, tokens: impl IntoIterator<Item = RevokedToken>) {
+        tokens.into_iter().for_each(|token| self.take(token));
+    }
+
+    /// Announces, on this node, a change of a user that was found in SQL.
+    pub fn found_changed(&self, user_id: &str) {
+        self.announce(Revoked::Changed { user_id: user_id.into() });
+    }
+
+    /// Announces, on this node, that everything has to be checked, after SQL was read again.
+    pub fn check_everything(&self) {
+        self.announce(Revoked::Anything);
     }
 
     /// Takes over what SQL knows, without announcing it.
@@ -119,24 +178,25 @@ impl Revocations {
     ///
     /// The durable row comes first and is the caller's. When the set is full of live entries, all tokens that the
     /// user holds up to now are refused instead: too many sessions end, never too few.
+    ///
+    /// In a fleet the others are told before this returns, or a second later beside it.
     pub async fn revoke_token(&self, token: RevokedToken) {
-        let announcement = if self.insert(&token) {
-            Revoked::Token { token_id: token.token_id.into(), user_id: token.user_id.into() }
-        } else {
-            Revoked::User { user_id: token.user_id.into() }
-        };
-        self.announce(announcement);
+        let RevokedToken { token_id, user_id, expires_at } = token.clone();
+        self.revoke(token);
+        self.tell(News::Token { token_id, user_id, expires_at }).await;
     }
 
     /// Refuses every token of the user issued up to `at` (Unix seconds, inclusive) and announces it.
     pub async fn revoke_user_until(&self, user_id: &str, at: u64) {
         self.mark_user(user_id, at);
         self.announce(Revoked::User { user_id: user_id.into() });
+        self.tell(News::Until { user_id: user_id.to_owned(), at }).await;
     }
 
     /// Announces that all sessions of the user ended through SQL (new session stamp, role change, deletion).
     pub async fn end_user(&self, user_id: &str) {
         self.announce(Revoked::User { user_id: user_id.into() });
+        self.tell(News::User { user_id: user_id.to_owned() }).await;
     }
 
     /// What is revoked from now on. A receiver that lags must check every session it holds again.
@@ -163,6 +223,29 @@ impl Revocations {
     /// Whether no revoked token is held.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Refuses a token and announces it on this node.
+    fn revoke(&self, token: RevokedToken) {
+        let announcement = if self.insert(&token) {
+            Revoked::Token { token_id: token.token_id.into(), user_id: token.user_id.into() }
+        } else {
+            Revoked::User { user_id: token.user_id.into() }
+        };
+        self.announce(announcement);
+    }
+
+    /// The same for a token of another node, unless it is known.
+    fn take(&self, token: RevokedToken) {
+        if !self.inner.tokens.read().contains_key(&token_key(&token.token_id)) {
+            self.revoke(token);
+        }
+    }
+
+    async fn tell(&self, news: News) {
+        if let Some(announcer) = &self.inner.announcer {
+            announcer.tell(news, self.inner.clock.unix_seconds()).await;
+        }
     }
 
     /// False when the set was full and the user was marked instead.

@@ -6,6 +6,9 @@ use crate::{
     users::USER_COLUMNS,
 };
 
+/// Accounts that one poll for changes returns at most.
+const MAX_SINCE: i64 = 10_000;
+
 /// What is needed to check a sign-in or a token.
 #[derive(Clone, PartialEq)]
 pub struct Credential {
@@ -149,6 +152,19 @@ impl Credentials {
                 .bind(active)
                 .bind(clock::seconds());
         self.changed(statement).await
+    }
+
+    /// Accounts whose credentials changed at or after this time (Unix seconds), with that time, oldest first, at most 10,000.
+    ///
+    /// For polling: ask again from the time of the last one; some come twice, none is missed.
+    pub async fn changed_since(&self, since: i64) -> Result<Vec<(String, i64)>> {
+        let statement = Statement::new(
+            "SELECT user_id, updated_at FROM credentials WHERE updated_at >= $1 ORDER BY updated_at, user_id LIMIT $2",
+        )
+        .bind(since)
+        .bind(MAX_SINCE);
+        let rows = self.database.read(statement).await?;
+        rows.iter().map(|row| Ok((row.text("user_id")?, row.int("updated_at")?))).collect()
     }
 
     async fn changed(&self, statement: Statement) -> Result<()> {

@@ -19,6 +19,7 @@ mod digest;
 mod documents;
 mod error;
 mod feedback;
+mod installation;
 mod messages;
 mod migrate;
 mod model_records;

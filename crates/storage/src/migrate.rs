@@ -90,6 +90,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         kind: Kind::Expand,
         sql: include_str!("../migrations/0005_feedback.sql"),
     },
+    Migration {
+        version: 6,
+        name: "0006_fleet",
+        kind: Kind::Expand,
+        sql: include_str!("../migrations/0006_fleet.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \

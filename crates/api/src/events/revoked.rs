@@ -17,16 +17,19 @@ pub async fn close_revoked(app: App, stop: CancellationToken) {
         match event {
             Ok(Revoked::Token { token_id, user_id }) => close(&app, &user_id, Some(&token_id)).await,
             Ok(Revoked::User { user_id, .. }) => close(&app, &user_id, None).await,
+            Ok(Revoked::Changed { user_id }) => recheck(&app, Some(&user_id)).await,
             // Some were missed: every socket of this node is looked at.
-            Err(RecvError::Lagged(_)) => recheck(&app).await,
+            Ok(Revoked::Anything) | Err(RecvError::Lagged(_)) => recheck(&app, None).await,
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-async fn recheck(app: &App) {
+/// Closes the sockets of a user, or of everybody, whose session does not hold any more.
+async fn recheck(app: &App, user_id: Option<&str>) {
     for socket in app.realtime.sockets() {
         if let Some(session) = socket.session::<Session>()
+            && user_id.is_none_or(|user_id| session.user_id() == user_id)
             && super::current(app, &session).await.is_none()
         {
             socket.disconnect(super::SIGNED_OUT);
@@ -34,13 +37,13 @@ async fn recheck(app: &App) {
     }
 }
 
+/// Closes the sockets of a token, or of a user, on this node; every node hears of it and does the same.
 async fn close(app: &App, user_id: &str, token_id: Option<&str>) {
     for sid in app.presence.sessions_of_user(user_id).await {
+        let Some(socket) = app.realtime.socket(&sid) else { continue };
         let Some(session) = app.presence.session(&sid).await else { continue };
-        if token_id.is_none_or(|token_id| *session.token_id == *token_id)
-            && let Err(error) = app.realtime.disconnect(&sid, super::SIGNED_OUT).await
-        {
-            tracing::warn!(%error, "a socket of an ended session could not be closed; it closes with its next event");
+        if token_id.is_none_or(|token_id| *session.token_id == *token_id) {
+            socket.disconnect(super::SIGNED_OUT);
         }
     }
 }

@@ -108,12 +108,23 @@ impl Accounts for Database {
     fn revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<Vec<RevokedToken>>> {
         async move {
             let stored = Database::revoked_tokens(self).live(signed(now)).await?;
-            let revoked = stored.into_iter().map(|token| RevokedToken {
-                token_id: token.jti,
-                user_id: token.user_id,
-                expires_at: token.expires_at.map(|expires_at| u64::try_from(expires_at).unwrap_or_default()),
-            });
-            Ok(revoked.collect())
+            Ok(stored.into_iter().map(revoked).map(|(token, _)| token).collect())
+        }
+        .boxed()
+    }
+
+    fn revoked_since(&self, since: u64) -> BoxFuture<'_, Result<Vec<(RevokedToken, u64)>>> {
+        async move {
+            let stored = Database::revoked_tokens(self).since(signed(since)).await?;
+            Ok(stored.into_iter().map(revoked).collect())
+        }
+        .boxed()
+    }
+
+    fn changed_since(&self, since: u64) -> BoxFuture<'_, Result<Vec<(String, u64)>>> {
+        async move {
+            let changed = Database::credentials(self).changed_since(signed(since)).await?;
+            Ok(changed.into_iter().map(|(user_id, at)| (user_id, unsigned(at))).collect())
         }
         .boxed()
     }
@@ -136,6 +147,17 @@ impl Accounts for Database {
         }
         .boxed()
     }
+}
+
+/// A row as the token that it refuses, and when it was revoked.
+fn revoked(token: antiphon_storage::RevokedToken) -> (RevokedToken, u64) {
+    let expires_at = token.expires_at.map(unsigned);
+    let revoked = RevokedToken { token_id: token.jti, user_id: token.user_id, expires_at };
+    (revoked, unsigned(token.revoked_at))
+}
+
+fn unsigned(seconds: i64) -> u64 {
+    u64::try_from(seconds).unwrap_or_default()
 }
 
 fn signed(seconds: u64) -> i64 {

@@ -65,6 +65,13 @@ pub trait Accounts: fmt::Debug + Send + Sync + 'static {
     /// The revoked tokens that have not expired at `now` (Unix seconds).
     fn revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<Vec<RevokedToken>>>;
 
+    /// Tokens that were revoked at or after `since` (Unix seconds), with that time, oldest first; some may be left for the next call.
+    fn revoked_since(&self, since: u64) -> BoxFuture<'_, Result<Vec<(RevokedToken, u64)>>>;
+
+    /// Accounts whose way in changed at or after `since` (Unix seconds), with that time, oldest first; some may be left for the
+    /// next call.
+    fn changed_since(&self, since: u64) -> BoxFuture<'_, Result<Vec<(String, u64)>>>;
+
     /// Deletes the records of revoked tokens that expired up to `now` (Unix seconds).
     fn purge_revoked_tokens(&self, now: u64) -> BoxFuture<'_, Result<()>>;
 

@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::catch_up::CatchUp;
 use super::{Authenticator, Session};
 use crate::accounts::Accounts;
 use crate::email;
@@ -204,18 +205,27 @@ impl SessionManager {
         self.inner.revocations.end_user(user_id).await;
     }
 
-    /// Drops what is no longer needed, and what other nodes announce as changed, until `shutdown`.
+    /// Drops what is no longer needed, follows what other nodes announce as changed, and reads from SQL what may have been
+    /// missed, until `shutdown`.
     pub async fn run(&self, shutdown: CancellationToken) {
+        let mut catch_up = CatchUp::new(self.inner.accounts.clone(), self.inner.clock.clone());
         let mut revoked = self.inner.revocations.subscribe();
+        let mut missed = self.inner.revocations.missed();
         let mut purge = tokio::time::interval(PURGE_INTERVAL);
         purge.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = purge.tick() => self.purge().await,
+                // The sender lives as long as this manager.
+                _ = missed.changed() => catch_up.all(&self.inner.revocations, &self.inner.authenticator).await,
+                () = catch_up.due(&self.inner.revocations) => {
+                    catch_up.recent(&self.inner.revocations, &self.inner.authenticator).await;
+                }
                 revoked = revoked.recv() => match revoked {
                     Ok(Revoked::User { user_id }) => self.inner.authenticator.invalidate_user(&user_id),
-                    Ok(Revoked::Token { .. }) => {}
+                    // Those that were found in SQL were dropped before they were announced.
+                    Ok(Revoked::Token { .. } | Revoked::Changed { .. } | Revoked::Anything) => {}
                     // Nobody knows who was meant, so everybody is loaded anew.
                     Err(RecvError::Lagged(_)) => self.inner.authenticator.invalidate_all(),
                     Err(RecvError::Closed) => return,

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod authenticator;
+mod catch_up;
 mod manager;
 #[cfg(test)]
 mod tests;

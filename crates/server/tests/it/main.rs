@@ -14,6 +14,7 @@ mod chats;
 mod configuration;
 mod contract;
 mod feedback;
+mod fleet;
 mod frontend;
 mod health;
 mod hostile;

@@ -1,6 +1,6 @@
 //! Three masters and their replicas.
 
-use crate::{LIMIT, start};
+use crate::start;
 use antiphon_cluster::Kind;
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A master, two replicas and three Sentinels.
 
-use crate::{LIMIT, start};
+use crate::start;
 use antiphon_cluster::Kind;
 
 #[tokio::test]

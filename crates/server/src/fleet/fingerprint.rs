@@ -1,0 +1,181 @@
+//! Whether this node belongs to the fleet whose prefix it uses: the same secret, the same database, a version that fits.
+
+use antiphon_api::RedisLinks;
+use antiphon_state::Exchange;
+use antiphon_state::redis::{RedisError, Repeat, Script};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// How often it is shown again.
+const RENEWAL: Duration = Duration::from_secs(5);
+
+/// How long it stays without a node, in seconds: so long a fleet has to be away before another one can take its prefix.
+const LIFETIME: u64 = 20;
+
+/// Nodes of other formats do not understand each other's messages.
+const FORMAT: u32 = 1;
+
+/// Rounds that a stranger finds the prefix free before it takes it: after a flush the fleet itself comes first.
+const ROUNDS_FREE: u32 = 4;
+
+/// Leaves what is there if it is another, else writes it again: `{KEYS[1]}` string JSON, expiring. A stranger (`ARGV[3]` is `0`) does
+/// not write where there is nothing.
+const SHOW: &str = "local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return held end
+if not held and ARGV[3] == '0' then return '' end
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+return ARGV[1]";
+
+/// What all nodes of a fleet have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Fingerprint {
+    /// Of messages and keys.
+    format: u32,
+    /// A digest of `WEBUI_SECRET_KEY` that does not give it away.
+    secret: String,
+    /// The id of the database.
+    database: String,
+}
+
+/// What a look at the fleet's fingerprint told.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// This node belongs there.
+    Same,
+    /// It does not.
+    Other(Stranger),
+    /// There is none, and this node was a stranger before.
+    Free,
+}
+
+/// What of this node differs from the fleet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Stranger {
+    prefix: String,
+    differs: Vec<&'static str>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "REDIS_KEY_PREFIX={} at this Redis belongs to other running nodes, and this node has another {}. ",
+            self.prefix,
+            self.differs.join(" and another ")
+        )?;
+        formatter.write_str(
+            "Give all nodes of one installation the same WEBUI_SECRET_KEY, DATABASE_URL and version, and each installation a \
+             REDIS_KEY_PREFIX of its own. After all nodes of the other installation have stopped, the prefix is free within 20 s.",
+        )
+    }
+}
+
+impl std::error::Error for Stranger {}
+
+impl Fingerprint {
+    /// Of a node with this secret and this database.
+    pub(crate) fn new(secret: &str, database: &str) -> Self {
+        let digest = Sha256::new()
+            .chain_update(b"antiphon fleet fingerprint\0")
+            .chain_update(database.as_bytes())
+            .chain_update(b"\0")
+            .chain_update(secret.as_bytes())
+            .finalize();
+        let secret =
+            format!("{:016x}", digest.iter().take(8).fold(0_u64, |sum, byte| sum << 8 | u64::from(*byte)));
+        Self { format: FORMAT, secret, database: database.to_owned() }
+    }
+
+    /// Shows the fingerprint, and says how the fleet's differs. With `claim` a free prefix is taken.
+    pub(crate) async fn show(&self, exchange: &Exchange, claim: bool) -> Result<Seen, RedisError> {
+        let key = exchange.key("antiphon:fleet");
+        let own = serde_json::to_string(self).unwrap_or_default();
+        let script = Script::new(SHOW);
+        let (lifetime, claim) = (LIFETIME.to_string(), u8::from(claim).to_string());
+        let arguments = [own.as_bytes(), lifetime.as_bytes(), claim.as_bytes()];
+        let held: String = exchange.script(Repeat::Idempotent, &script, &[&key], &arguments).await?;
+        if held == own {
+            return Ok(Seen::Same);
+        }
+        if held.is_empty() {
+            return Ok(Seen::Free);
+        }
+        let connections = exchange.connections()?;
+        let prefix = connections.options().main.prefix.to_string();
+        let differs = match serde_json::from_str::<Self>(&held) {
+            Ok(other) => self.differs(&other),
+            Err(_) => vec!["version of Antiphon"],
+        };
+        Ok(Seen::Other(Stranger { prefix, differs }))
+    }
+
+    fn differs(&self, other: &Self) -> Vec<&'static str> {
+        let mut differs = Vec::new();
+        if self.format != other.format {
+            differs.push("version of Antiphon");
+        }
+        if self.database != other.database {
+            differs.push("database (DATABASE_URL)");
+        } else if self.secret != other.secret {
+            // The digest depends on the database, too.
+            differs.push("secret key (WEBUI_SECRET_KEY)");
+        }
+        differs
+    }
+}
+
+/// Shows the fingerprint again and again until `stop`; a node that turns out to be a stranger is not ready meanwhile.
+pub(crate) async fn guard(
+    fingerprint: Fingerprint,
+    exchange: Exchange,
+    links: RedisLinks,
+    stop: CancellationToken,
+) {
+    let mut ticks = interval(RENEWAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut stranger, mut free) = (false, 0);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        match fingerprint.show(&exchange, !stranger || free >= ROUNDS_FREE).await {
+            Ok(Seen::Same) => {
+                links.set_stranger(None);
+                (stranger, free) = (false, 0);
+            }
+            Ok(Seen::Other(other)) => {
+                links.set_stranger(Some(other.to_string()));
+                if !std::mem::replace(&mut stranger, true) {
+                    tracing::error!("This node is not ready: {other}");
+                }
+                free = 0;
+            }
+            Ok(Seen::Free) => free += 1,
+            Err(error) => tracing::debug!(%error, "the fingerprint could not be shown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_what_differs_and_not_the_secret() {
+        let one = Fingerprint::new("secret one", "database");
+        assert_eq!(one, Fingerprint::new("secret one", "database"));
+        assert_eq!(
+            one.differs(&Fingerprint::new("secret two", "database")),
+            ["secret key (WEBUI_SECRET_KEY)"]
+        );
+        assert_eq!(one.differs(&Fingerprint::new("secret one", "other")), ["database (DATABASE_URL)"]);
+        let later = Fingerprint { format: FORMAT + 1, ..one.clone() };
+        assert_eq!(one.differs(&later), ["version of Antiphon"]);
+        assert!(!serde_json::to_string(&one).unwrap().contains("one"));
+    }
+}

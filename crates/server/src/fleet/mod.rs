@@ -1,0 +1,43 @@
+//! What a node does because there are others: it follows their changes, and makes sure that it belongs to them.
+
+mod changes;
+mod fingerprint;
+mod published_settings;
+
+use antiphon_api::App;
+use antiphon_state::Exchange;
+use antiphon_storage::Database;
+use anyhow::{Context, Result};
+use fingerprint::{Fingerprint, Seen};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the start waits for Redis to say whether this node belongs to the fleet there.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// The node's place among the others.
+pub(crate) struct Fleet {
+    pub(crate) exchange: Exchange,
+    fingerprint: Fingerprint,
+}
+
+impl Fleet {
+    /// Fails when other nodes use the prefix with another secret or database. Without an answer from Redis that is found out later.
+    pub(crate) async fn join(exchange: Exchange, secret: &str, database: &Database) -> Result<Self> {
+        let id = database.installation_id().await.context("the id of the database cannot be read")?;
+        let fingerprint = Fingerprint::new(secret, &id);
+        let shown = tokio::time::timeout(FIRST_LOOK, fingerprint.show(&exchange, true)).await;
+        match shown {
+            Ok(Ok(Seen::Other(stranger))) => Err(stranger.into()),
+            _ => Ok(Self { exchange, fingerprint }),
+        }
+    }
+
+    /// Begins what goes on until `stop`.
+    pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
+        let Self { exchange, fingerprint } = self;
+        jobs.spawn(fingerprint::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
+        jobs.spawn(changes::follow(app.clone(), exchange, stop.clone()));
+    }
+}

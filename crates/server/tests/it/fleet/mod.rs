@@ -1,0 +1,26 @@
+//! Two nodes that share Redis and a database are one server.
+
+mod changes;
+
+use antiphon_cluster::{Fleet, Kind, Rig};
+use std::path::Path;
+use std::time::Duration;
+
+/// Bound of everything that is waited for.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// So many nodes at a rig.
+async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
+    let usual = [("ENABLE_OPENAI_API", "false"), ("ENABLE_CHANNELS", "true"), ("GLOBAL_LOG_LEVEL", "DEBUG")];
+    let variables = rig.variables().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let further = usual.iter().chain(further).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let fleet = Fleet::start(Path::new(env!("CARGO_BIN_EXE_antiphon")), count, variables.chain(further))
+        .await
+        .expect("nodes");
+    fleet.wait_ready(LIMIT).await.expect("ready");
+    fleet
+}
+
+async fn rig(kind: Kind) -> Rig {
+    Rig::start(kind, false).await.expect("a rig")
+}
