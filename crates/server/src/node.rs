@@ -12,7 +12,6 @@ use antiphon_auth::{PasswordPolicy, SessionManager};
 use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
-use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
 use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
@@ -86,8 +85,7 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let bus = redis::bus(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
-        let realtime = Realtime::new(options::realtime(&config), bus);
+        let realtime = redis::realtime(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
