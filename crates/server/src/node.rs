@@ -14,7 +14,7 @@ use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
 use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
-use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
+use antiphon_state::{Clock, Limits, Membership, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
@@ -42,6 +42,7 @@ pub struct Node {
     local_model: Option<Arc<LocalModel>>,
     /// The only owner of the links: they end when this is dropped.
     redis: Option<Arc<RedisConnections>>,
+    membership: Option<Membership>,
     stop: CancellationToken,
     jobs: TaskTracker,
 }
@@ -67,6 +68,7 @@ impl Node {
         };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
+        let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
         let Shared { revocations, limits, presence, tasks, reply_logs } = share(&clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
@@ -147,7 +149,7 @@ impl Node {
         jobs.spawn(serve(listener, app.clone(), stop.clone()));
         app.set_ready(true);
 
-        let node = Self { address, app, local_model, redis, stop, jobs };
+        let node = Self { address, app, local_model, redis, membership, stop, jobs };
         node.introduce(connected);
         Ok(node)
     }
@@ -162,6 +164,9 @@ impl Node {
         self.app.set_ready(false);
         self.app.replies.shut_down(REPLY_DRAIN).await;
         self.app.realtime.shutdown(CONNECTION_DRAIN).await;
+        if let Some(membership) = &self.membership {
+            membership.leave().await;
+        }
         self.stop.cancel();
         self.jobs.close();
         if tokio::time::timeout(CONNECTION_DRAIN, self.jobs.wait()).await.is_err() {
@@ -230,10 +235,14 @@ async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
         Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
         None => Revocations::new(clock.clone()),
     };
+    let presence = match fleet {
+        Some(fleet) => Presence::fleet(clock.clone(), &fleet.membership).await,
+        None => Presence::new(clock.clone()),
+    };
     Shared {
         revocations,
         limits: Limits::new(clock.clone()),
-        presence: Presence::new(clock.clone()),
+        presence,
         tasks: Tasks::new(),
         reply_logs: ReplyLogs::new(clock.clone()),
     }
