@@ -13,7 +13,7 @@ use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
 use antiphon_state::redis::Connections as RedisConnections;
-use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
+use antiphon_state::{Clock, Limits, Membership, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
@@ -41,6 +41,7 @@ pub struct Node {
     local_model: Option<Arc<LocalModel>>,
     /// The only owner of the links: they end when this is dropped.
     redis: Option<Arc<RedisConnections>>,
+    membership: Option<Membership>,
     stop: CancellationToken,
     jobs: TaskTracker,
 }
@@ -66,6 +67,7 @@ impl Node {
         };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
+        let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
         let Shared { revocations, limits, presence, tasks, reply_logs } =
             share(&config, &clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
@@ -142,7 +144,7 @@ impl Node {
         jobs.spawn(serve(listener, app.clone(), stop.clone()));
         app.set_ready(true);
 
-        let node = Self { address, app, local_model, redis, stop, jobs };
+        let node = Self { address, app, local_model, redis, membership, stop, jobs };
         node.introduce(connected);
         Ok(node)
     }
@@ -157,6 +159,9 @@ impl Node {
         self.app.set_ready(false);
         self.app.replies.shut_down(REPLY_DRAIN).await;
         self.app.realtime.shutdown(CONNECTION_DRAIN).await;
+        if let Some(membership) = &self.membership {
+            membership.leave().await;
+        }
         self.stop.cancel();
         self.jobs.close();
         if tokio::time::timeout(CONNECTION_DRAIN, self.jobs.wait()).await.is_err() {
@@ -221,16 +226,18 @@ struct Shared {
 }
 
 async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared {
-    let (presence, reply_logs) = (Presence::new(clock.clone()), ReplyLogs::new(clock.clone()));
-    let Some(exchange) = fleet.map(|fleet| fleet.exchange.clone()) else {
+    let reply_logs = ReplyLogs::new(clock.clone());
+    let Some(fleet) = fleet else {
         let (revocations, limits) = (Revocations::new(clock.clone()), Limits::new(clock.clone()));
+        let presence = Presence::new(clock.clone());
         return Shared { revocations, limits, presence, tasks: Tasks::new(), reply_logs };
     };
+    let exchange = fleet.exchange.clone();
     Shared {
         revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
         limits: Limits::fleet(clock.clone(), exchange.clone()),
+        presence: Presence::fleet(clock.clone(), &fleet.membership).await,
         tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
-        presence,
         reply_logs,
     }
 }

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A killed node counts as dead after 15 s, and its replies are ended when they were found twice, 10 s apart.
-const DEAD: Duration = Duration::from_secs(60);
+const DEAD: Duration = Duration::from_mins(1);
 
 /// Two nodes, one person with a session, and a provider.
 struct Scene {
