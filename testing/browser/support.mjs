@@ -1,11 +1,13 @@
 /** One server, one provider and one browser for a file of tests; readers and their tabs for each test. */
 
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { addUser, Api, signUp } from "../support/api.mjs";
 import { Provider } from "../support/provider.mjs";
+import { Redis } from "../support/redis.mjs";
 import { Server } from "../support/server.mjs";
 import { LIMIT, until } from "../support/wait.mjs";
 import { launchBrowser } from "./launch.mjs";
@@ -15,18 +17,21 @@ const SCREENSHOTS = join(import.meta.dirname, "../../target/screenshots");
 /** What a file of tests runs against. */
 export class World {
   #options;
+  #folder = null;
   browser;
   server;
+  other;
+  redis;
   provider;
   /** The administrator, when `administrator` was not switched off. */
   admin;
 
   /**
    * `environment` adds variables of the server; `administrator: false` leaves the server without an account;
-   * `provider: false` starts none.
+   * `provider: false` starts none; `fleet: true` starts a second node, `other`, with the same database, and Redis.
    */
   constructor(options = {}) {
-    this.#options = { environment: {}, administrator: true, provider: true, ...options };
+    this.#options = { environment: {}, administrator: true, provider: true, fleet: false, ...options };
     before(() => this.#start());
     after(() => this.#stop());
   }
@@ -55,24 +60,43 @@ export class World {
   }
 
   async #start() {
-    const { environment, administrator, provider } = this.#options;
+    const { environment, administrator, provider, fleet } = this.#options;
     if (provider) this.provider = await Provider.start();
-    this.server = await Server.start({
+    const variables = {
       ...this.provider?.environment,
       // Without records of access, only administrators would see the provider's models.
       BYPASS_MODEL_ACCESS_CONTROL: "true",
       ...environment,
-    });
+    };
+    if (fleet) Object.assign(variables, await this.#shared());
+    this.server = await Server.start(variables);
+    if (fleet) this.other = await Server.start(variables);
     if (administrator) this.admin = await signUp(this.server.url);
     this.browser = await launchBrowser();
+  }
+
+  /** What the nodes of a fleet share, in the words of their variables. */
+  async #shared() {
+    this.redis = await Redis.start();
+    this.#folder = await mkdtemp(join(tmpdir(), "antiphon-fleet-"));
+    return {
+      REDIS_URL: this.redis.url,
+      WEBSOCKET_MANAGER: "redis",
+      WEBSOCKET_REDIS_URL: this.redis.url,
+      WEBUI_SECRET_KEY: "of-both-nodes",
+      DATABASE_URL: `sqlite:///${join(this.#folder, "shared.db")}`,
+    };
   }
 
   async #stop() {
     await this.browser?.close();
     try {
+      await this.other?.dispose();
       await this.server?.dispose();
     } finally {
       await this.provider?.stop();
+      await this.redis?.stop();
+      if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
     }
   }
 }
@@ -90,8 +114,8 @@ class Visit {
    * A reader in a browser of their own: `session` signs them in, `size` is `[width, height]`, `dark` their system's
    * preference, `expects` lists what their pages may report.
    */
-  async reader({ session = null, size = [1440, 900], dark = false, touch = false, expects = [], permissions = [] } = {}) {
-    const { url } = this.world.server;
+  async reader({ session = null, server = this.world.server, size = [1440, 900], dark = false, touch = false, expects = [], permissions = [] } = {}) {
+    const { url } = server;
     const context = await this.world.browser.newContext({
       viewport: { width: size[0], height: size[1] },
       colorScheme: dark ? "dark" : "light",
@@ -105,7 +129,7 @@ class Visit {
     });
     context.setDefaultTimeout(LIMIT);
     this.#contexts.push(context);
-    return new Reader(this, context, expects);
+    return new Reader(this, context, url, expects);
   }
 
   /** A tab of a signed-in reader. */
@@ -147,17 +171,18 @@ class Visit {
 }
 
 class Reader {
-  constructor(visit, context, expects) {
+  constructor(visit, context, url, expects) {
     this.visit = visit;
     this.context = context;
+    this.url = url;
     this.expects = expects;
   }
 
   async open(path = "/") {
     const page = await this.context.newPage();
-    const tab = new Tab(page, this.visit.world, this.expects);
+    const tab = new Tab(page, this.url, this.expects);
     this.visit.add(tab);
-    await page.goto(this.visit.world.server.url + path);
+    await page.goto(this.url + path);
     return tab;
   }
 }
@@ -167,9 +192,8 @@ export class Tab {
   problems = [];
   #expects;
 
-  constructor(page, world, expects) {
+  constructor(page, url, expects) {
     this.page = page;
-    this.world = world;
     this.#expects = expects;
     page.on("console", (message) => {
       if (message.type() !== "error") return;
@@ -183,7 +207,7 @@ export class Tab {
     });
     page.on("request", (request) => {
       const address = new URL(request.url());
-      if (/^(https?|wss?):$/.test(address.protocol) && address.host !== new URL(world.server.url).host) {
+      if (/^(https?|wss?):$/.test(address.protocol) && address.host !== new URL(url).host) {
         this.#report(`request to another host: ${request.url()}`);
       }
     });
