@@ -66,7 +66,8 @@ impl Node {
         };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
-        let Shared { revocations, limits, presence, tasks, reply_logs } = share(&clock, fleet.as_ref()).await;
+        let Shared { revocations, limits, presence, tasks } = share(&clock, fleet.as_ref()).await;
+        let log_clock = clock.clone();
         let sessions = SessionManager::new(
             &secret,
             PasswordPolicy::from(&config.auth),
@@ -84,7 +85,8 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let realtime = redis::realtime(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
+        let exchange = fleet.as_ref().map(|fleet| &fleet.exchange);
+        let (realtime, reply_logs) = redis::realtime(&config, exchange, log_clock);
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
@@ -220,7 +222,6 @@ struct Shared {
     limits: Limits,
     presence: Presence,
     tasks: Tasks,
-    reply_logs: ReplyLogs,
 }
 
 async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
@@ -233,7 +234,6 @@ async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
         limits: Limits::new(clock.clone()),
         presence: Presence::new(clock.clone()),
         tasks: Tasks::new(),
-        reply_logs: ReplyLogs::new(clock.clone()),
     }
 }
 
