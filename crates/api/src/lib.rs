@@ -23,7 +23,7 @@ mod user_locks;
 pub use activity::Activity;
 pub use app::{App, Parts};
 pub use connections::Connections;
-pub use events::{Events, close_revoked};
+pub use events::{Events, close_revoked, follow_presence};
 pub use first_admin::{FirstAdminError, create_first_admin};
 pub use frontend::{Directory, Frontend};
 pub use http::{Access, ApiError, Route};

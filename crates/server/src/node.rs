@@ -12,8 +12,9 @@ use antiphon_auth::{PasswordPolicy, SessionManager};
 use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
+use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
-use antiphon_state::{Clock, Limits, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
+use antiphon_state::{Clock, Limits, Membership, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
 use axum::extract::connect_info::IntoMakeServiceWithConnectInfo;
@@ -41,6 +42,7 @@ pub struct Node {
     local_model: Option<Arc<LocalModel>>,
     /// The only owner of the links: they end when this is dropped.
     redis: Option<Arc<RedisConnections>>,
+    membership: Option<Membership>,
     stop: CancellationToken,
     jobs: TaskTracker,
 }
@@ -66,8 +68,9 @@ impl Node {
         };
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
-        let Shared { revocations, limits, presence, tasks } = share(&clock, fleet.as_ref()).await;
-        let log_clock = clock.clone();
+        let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
+        let Shared { revocations, limits, presence, tasks, realtime, reply_logs } =
+            share(&config, &clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
             PasswordPolicy::from(&config.auth),
@@ -85,8 +88,6 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let exchange = fleet.as_ref().map(|fleet| &fleet.exchange);
-        let (realtime, reply_logs) = redis::realtime(&config, exchange, log_clock);
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
@@ -128,12 +129,8 @@ impl Node {
             tracing::info!("the administrator {email} was made, as WEBUI_ADMIN_EMAIL says; sign-up is off");
         }
 
-        let interrupted = upkeep::end_interrupted(&database).await?;
-        if interrupted > 0 {
-            tracing::info!(
-                interrupted,
-                "answers that the last run left unfinished were ended with the text they had"
-            );
+        if fleet.is_none() {
+            upkeep::end_interrupted(&app.replies).await?;
         }
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;
@@ -147,7 +144,7 @@ impl Node {
         jobs.spawn(serve(listener, app.clone(), stop.clone()));
         app.set_ready(true);
 
-        let node = Self { address, app, local_model, redis, stop, jobs };
+        let node = Self { address, app, local_model, redis, membership, stop, jobs };
         node.introduce(connected);
         Ok(node)
     }
@@ -162,6 +159,9 @@ impl Node {
         self.app.set_ready(false);
         self.app.replies.shut_down(REPLY_DRAIN).await;
         self.app.realtime.shutdown(CONNECTION_DRAIN).await;
+        if let Some(membership) = &self.membership {
+            membership.leave().await;
+        }
         self.stop.cancel();
         self.jobs.close();
         if tokio::time::timeout(CONNECTION_DRAIN, self.jobs.wait()).await.is_err() {
@@ -222,18 +222,26 @@ struct Shared {
     limits: Limits,
     presence: Presence,
     tasks: Tasks,
+    realtime: Realtime,
+    reply_logs: ReplyLogs,
 }
 
-async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
-    let revocations = match fleet {
-        Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
-        None => Revocations::new(clock.clone()),
+async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared {
+    let exchange = fleet.map(|fleet| &fleet.exchange);
+    let (realtime, reply_logs) = redis::realtime(config, exchange, clock.clone());
+    let Some(fleet) = fleet else {
+        let (revocations, limits) = (Revocations::new(clock.clone()), Limits::new(clock.clone()));
+        let presence = Presence::new(clock.clone());
+        return Shared { revocations, limits, presence, tasks: Tasks::new(), realtime, reply_logs };
     };
+    let exchange = fleet.exchange.clone();
     Shared {
-        revocations,
-        limits: Limits::new(clock.clone()),
-        presence: Presence::new(clock.clone()),
-        tasks: Tasks::new(),
+        revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
+        limits: Limits::fleet(clock.clone(), exchange.clone()),
+        presence: Presence::fleet(clock.clone(), &fleet.membership).await,
+        tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
+        realtime,
+        reply_logs,
     }
 }
 

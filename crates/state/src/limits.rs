@@ -2,9 +2,10 @@
 //!
 //! The rule is that of the fleet's shared counters: an attempt is counted in the bucket of its minute, then the
 //! buckets of the window (its first and last minute included) are summed, and the attempt is refused when the sum is
-//! above the limit. A refused attempt counts too. Keys are held as digests, never in clear.
+//! above the limit. A refused attempt counts too. The node holds keys as digests, never in clear. In a fleet an attempt is
+//! counted in Redis as well, and refused when either count says so.
 
-#![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
+mod fleet;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
+use crate::exchange::Exchange;
 
 /// Seconds of one bucket.
 pub const BUCKET_SECONDS: u64 = 60;
@@ -69,6 +71,7 @@ pub struct Limits {
 struct Inner {
     clock: Clock,
     shards: Vec<Mutex<HashMap<Key, Counter>>>,
+    exchange: Option<Exchange>,
 }
 
 /// Attempts per bucket, oldest first; at most one entry per bucket of the window.
@@ -82,11 +85,32 @@ struct Counter {
 impl Limits {
     /// Counters that all stand at zero.
     pub fn new(clock: Clock) -> Self {
-        Self { inner: Arc::new(Inner { clock, shards: (0..SHARDS).map(|_| Mutex::default()).collect() }) }
+        Self::build(clock, None)
+    }
+
+    /// Counters of a node that counts together with others.
+    pub fn fleet(clock: Clock, exchange: Exchange) -> Self {
+        Self::build(clock, Some(exchange))
+    }
+
+    fn build(clock: Clock, exchange: Option<Exchange>) -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { inner: Arc::new(Inner { clock, shards, exchange }) }
     }
 
     /// Counts one attempt under `key` (case is ignored) and says whether it may go on.
     pub async fn hit(&self, rule: RateLimit, key: &str) -> Decision {
+        let here = self.hit_here(rule, key);
+        // Who is refused here needs no second opinion.
+        let (Decision::Allowed, Some(exchange)) = (here, &self.inner.exchange) else { return here };
+        let now = self.inner.clock.unix_seconds();
+        match fleet::count(exchange, rule, key, now).await {
+            Some(counter) => counter.decide(rule, now),
+            None => here,
+        }
+    }
+
+    fn hit_here(&self, rule: RateLimit, key: &str) -> Decision {
         let now = self.inner.clock.unix_seconds();
         let bucket = now / BUCKET_SECONDS;
         let key = digest(rule, key);

@@ -3,16 +3,21 @@
 //! A task is in the registry from [`Tasks::start`] until its [`TaskGuard`] is dropped or it is told to stop; whoever
 //! runs it watches the guard's token and ends. A stop takes the task off the lists at once and does not wait for it.
 
-#![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
+//! In a fleet the registry holds the tasks of this node, and [`fleet`] those of the others.
+
+mod fleet;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::{Result, StateError};
+use crate::exchange::Exchange;
+use fleet::{Fleet, Writing};
 
 /// Most tasks one user may have running on a node (a reply, or the title, tags or follow-ups made after it).
 pub const MAX_TASKS_PER_USER: usize = 512;
@@ -35,6 +40,7 @@ pub struct Task {
 #[derive(Clone, Debug, Default)]
 pub struct Tasks {
     inner: Arc<Mutex<Registry>>,
+    fleet: Option<Fleet>,
 }
 
 #[derive(Debug, Default)]
@@ -60,8 +66,15 @@ impl Tasks {
         Self::default()
     }
 
+    /// No tasks of this node yet, and those of the others. `ttl` is `REDIS_TASK_TTL`.
+    pub async fn fleet(exchange: Exchange, ttl: Option<Duration>) -> Self {
+        let inner = Arc::default();
+        let fleet = Fleet::start(exchange, ttl, &inner).await;
+        Self { inner, fleet: Some(fleet) }
+    }
+
     /// Enters a new task for `item_id` of `user_id`.
-    pub async fn start(&self, item_id: &str, user_id: &str) -> Result<TaskGuard> {
+    pub fn start(&self, item_id: &str, user_id: &str) -> Result<TaskGuard> {
         let task = Task {
             task_id: Uuid::new_v4().to_string().into(),
             item_id: item_id.into(),
@@ -81,23 +94,56 @@ impl Tasks {
         registry.by_item.entry(Arc::clone(&task.item_id)).or_default().insert(Arc::clone(&task.task_id));
         registry.tasks.insert(Arc::clone(&task.task_id), (task.clone(), cancellation.clone()));
         drop(registry);
+        if let Some(fleet) = &self.fleet {
+            fleet.write(Writing::Began(task.clone()));
+        }
         Ok(TaskGuard { task, cancellation, tasks: self.clone() })
     }
 
     /// The task with this id, while it runs.
     pub async fn task(&self, task_id: &str) -> Option<Task> {
-        self.inner.lock().tasks.get(task_id).map(|(task, _)| task.clone())
+        let here = self.inner.lock().tasks.get(task_id).map(|(task, _)| task.clone());
+        match (here, &self.fleet) {
+            (None, Some(fleet)) => fleet.task(task_id).await,
+            (here, _) => here,
+        }
     }
 
     /// The ids of all running tasks, sorted.
     pub async fn list(&self) -> Vec<Arc<str>> {
+        let mut ids = self.list_here();
+        if let Some(fleet) = &self.fleet {
+            ids.extend(fleet.all().await.into_iter().map(|task| task.task_id));
+            ids.sort_unstable();
+            ids.dedup();
+        }
+        ids
+    }
+
+    /// The ids of the tasks of this node, sorted.
+    pub fn list_here(&self) -> Vec<Arc<str>> {
         let mut ids: Vec<Arc<str>> = self.inner.lock().tasks.keys().cloned().collect();
         ids.sort_unstable();
         ids
     }
 
+    /// Whether the tasks of all nodes are known now. If not, calls answer for this node.
+    pub fn knows_all(&self) -> bool {
+        self.fleet.as_ref().is_none_or(Fleet::is_reachable)
+    }
+
     /// The tasks that work for the item, sorted by id.
     pub async fn of_item(&self, item_id: &str) -> Vec<Task> {
+        let mut tasks = self.of_item_here(item_id);
+        if let Some(fleet) = &self.fleet {
+            tasks.extend(fleet.of_item(item_id).await);
+            tasks.sort_unstable_by(|one, other| one.task_id.cmp(&other.task_id));
+            tasks.dedup_by(|one, other| one.task_id == other.task_id);
+        }
+        tasks
+    }
+
+    fn of_item_here(&self, item_id: &str) -> Vec<Task> {
         let registry = self.inner.lock();
         let ids = registry.by_item.get(item_id).into_iter().flatten();
         let mut tasks: Vec<Task> =
@@ -106,47 +152,96 @@ impl Tasks {
         tasks
     }
 
-    /// Those of the items for which a task runs.
+    /// Those of the items that at least one task works for.
     pub async fn active_among<'a>(
         &self,
         item_ids: impl IntoIterator<Item = &'a str> + Send,
     ) -> HashSet<&'a str> {
-        let registry = self.inner.lock();
-        item_ids.into_iter().filter(|item_id| registry.by_item.contains_key(*item_id)).collect()
+        let (active, others): (Vec<&str>, Vec<&str>) = {
+            let registry = self.inner.lock();
+            item_ids.into_iter().partition(|item_id| registry.by_item.contains_key(*item_id))
+        };
+        let mut active: HashSet<&str> = active.into_iter().collect();
+        if let Some(fleet) = &self.fleet {
+            let busy = fleet.busy(&others).await;
+            active.extend(others.into_iter().zip(busy).filter(|(_, busy)| *busy).map(|(id, _)| id));
+        }
+        active
     }
 
-    /// Tells one task to stop. False when no such task runs.
+    /// Tells a task to stop and takes it off the lists; false when there is none.
+    ///
+    /// In a fleet the task may run on another node, which is told now or, while it cannot be reached, later.
     pub async fn stop(&self, task_id: &str) -> bool {
-        let stopped = self.inner.lock().remove(task_id);
-        // Outside the lock: cancelling wakes the task's waiters.
-        stopped.inspect(CancellationToken::cancel).is_some()
+        if !self.stop_here(|_| vec![task_id.into()]).is_empty() {
+            return true;
+        }
+        let Some(fleet) = &self.fleet else { return false };
+        let Some(task) = fleet.task(task_id).await else { return false };
+        fleet.stop(&task).await;
+        true
     }
 
-    /// Tells all tasks of the item to stop and returns their ids.
+    /// Tells all tasks of an item to stop; gives their ids.
     pub async fn stop_item(&self, item_id: &str) -> Vec<Arc<str>> {
-        self.stop_where(|registry| registry.by_item.get(item_id).into_iter().flatten().cloned().collect())
-    }
-
-    /// Tells all tasks of the user to stop and returns their ids.
-    pub async fn stop_user(&self, user_id: &str) -> Vec<Arc<str>> {
-        self.stop_where(|registry| {
-            let of_user = registry.tasks.values().filter(|(task, _)| &*task.user_id == user_id);
-            of_user.map(|(task, _)| Arc::clone(&task.task_id)).collect()
-        })
-    }
-
-    fn stop_where(&self, select: impl FnOnce(&Registry) -> Vec<Arc<str>>) -> Vec<Arc<str>> {
-        let mut registry = self.inner.lock();
-        let ids = select(&registry);
-        let tokens: Vec<CancellationToken> = ids.iter().filter_map(|id| registry.remove(id)).collect();
-        drop(registry);
-        tokens.iter().for_each(CancellationToken::cancel);
+        let mut ids =
+            self.stop_here(|registry| registry.by_item.get(item_id).into_iter().flatten().cloned().collect());
+        if let Some(fleet) = &self.fleet {
+            for task in fleet.of_item(item_id).await {
+                if !ids.contains(&task.task_id) {
+                    fleet.stop(&task).await;
+                    ids.push(task.task_id);
+                }
+            }
+        }
         ids
+    }
+
+    /// Tells all tasks of a user to stop; gives the ids of those of this node.
+    pub async fn stop_user(&self, user_id: &str) -> Vec<Arc<str>> {
+        let ids = self.stop_here(|registry| registry.ids_of_user(user_id));
+        if let Some(fleet) = &self.fleet {
+            fleet.stop_user(user_id).await;
+        }
+        ids
+    }
+
+    /// Stops tasks of this node, and gives the ids of those that ran.
+    fn stop_here(&self, select: impl FnOnce(&Registry) -> Vec<Arc<str>>) -> Vec<Arc<str>> {
+        let tasks = Self::stop_in(&self.inner, select);
+        if let Some(fleet) = &self.fleet {
+            for task in &tasks {
+                fleet.write(Writing::Ended(task.clone()));
+            }
+        }
+        tasks.into_iter().map(|task| task.task_id).collect()
+    }
+
+    fn stop_in(registry: &Mutex<Registry>, select: impl FnOnce(&Registry) -> Vec<Arc<str>>) -> Vec<Task> {
+        let mut registry = registry.lock();
+        let ids = select(&registry);
+        let stopped: Vec<(Task, CancellationToken)> =
+            ids.iter().filter_map(|id| registry.remove(id)).collect();
+        drop(registry);
+        // Outside the lock: cancelling wakes the task's waiters.
+        stopped
+            .into_iter()
+            .map(|(task, cancellation)| {
+                cancellation.cancel();
+                task
+            })
+            .collect()
     }
 }
 
 impl Registry {
-    fn remove(&mut self, task_id: &str) -> Option<CancellationToken> {
+    /// The ids of the tasks of a user.
+    fn ids_of_user(&self, user_id: &str) -> Vec<Arc<str>> {
+        let of_user = self.tasks.values().filter(|(task, _)| &*task.user_id == user_id);
+        of_user.map(|(task, _)| Arc::clone(&task.task_id)).collect()
+    }
+
+    fn remove(&mut self, task_id: &str) -> Option<(Task, CancellationToken)> {
         let (task, cancellation) = self.tasks.remove(task_id)?;
         if let Some(ids) = self.by_item.get_mut(&task.item_id) {
             ids.remove(task_id);
@@ -154,7 +249,7 @@ impl Registry {
                 self.by_item.remove(&task.item_id);
             }
         }
-        Some(cancellation)
+        Some((task, cancellation))
     }
 }
 
@@ -181,6 +276,10 @@ impl Drop for TaskGuard {
                 registry.of_user.remove(&self.task.user_id);
             }
         }
+        drop(registry);
+        if let Some(fleet) = &self.tasks.fleet {
+            fleet.write(Writing::Ended(self.task.clone()));
+        }
     }
 }
 
@@ -191,7 +290,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_is_listed_until_its_guard_goes() {
         let tasks = Tasks::new();
-        let guard = tasks.start("chat", "ada").await.unwrap();
+        let guard = tasks.start("chat", "ada").unwrap();
         assert_eq!(tasks.of_item("chat").await, [guard.task().clone()]);
         assert_eq!(tasks.active_among(["chat", "other"]).await, HashSet::from(["chat"]));
         let id = Arc::clone(&guard.task().task_id);
@@ -206,8 +305,8 @@ mod tests {
     #[tokio::test]
     async fn stop_cancels_the_one_task_and_takes_it_off_the_list() {
         let tasks = Tasks::new();
-        let one = tasks.start("chat", "ada").await.unwrap();
-        let two = tasks.start("chat", "ada").await.unwrap();
+        let one = tasks.start("chat", "ada").unwrap();
+        let two = tasks.start("chat", "ada").unwrap();
         assert!(tasks.stop(&one.task().task_id).await);
         assert!(!tasks.stop(&one.task().task_id).await);
         assert!(one.cancellation().is_cancelled());
@@ -218,10 +317,10 @@ mod tests {
     #[tokio::test]
     async fn stop_item_and_stop_user_reach_all_of_theirs_and_no_others() {
         let tasks = Tasks::new();
-        let one = tasks.start("c1", "ada").await.unwrap();
-        let two = tasks.start("c1", "ada").await.unwrap();
-        let three = tasks.start("c2", "ada").await.unwrap();
-        let four = tasks.start("c3", "bob").await.unwrap();
+        let one = tasks.start("c1", "ada").unwrap();
+        let two = tasks.start("c1", "ada").unwrap();
+        let three = tasks.start("c2", "ada").unwrap();
+        let four = tasks.start("c3", "bob").unwrap();
         assert_eq!(tasks.stop_item("c1").await.len(), 2);
         assert!(one.cancellation().is_cancelled() && two.cancellation().is_cancelled());
         assert!(!three.cancellation().is_cancelled());
@@ -235,12 +334,12 @@ mod tests {
         let tasks = Tasks::new();
         let mut guards = Vec::new();
         for _ in 0..MAX_TASKS_PER_USER {
-            guards.push(tasks.start("chat", "ada").await.unwrap());
+            guards.push(tasks.start("chat", "ada").unwrap());
         }
         tasks.stop_item("chat").await;
-        assert!(matches!(tasks.start("chat", "ada").await, Err(StateError::TooManyTasksOfUser { .. })));
-        assert!(tasks.start("chat", "bob").await.is_ok());
+        assert!(matches!(tasks.start("chat", "ada"), Err(StateError::TooManyTasksOfUser { .. })));
+        assert!(tasks.start("chat", "bob").is_ok());
         guards.pop();
-        assert!(tasks.start("chat", "ada").await.is_ok());
+        assert!(tasks.start("chat", "ada").is_ok());
     }
 }

@@ -1,6 +1,6 @@
 //! `events:chat {chat_id, data: {type, data?}}`: joining, leaving, typing and reading a chat.
 
-use super::{answer, first, tell};
+use super::{EVENT, answer, first, tell};
 use crate::App;
 use antiphon_auth::Session;
 use antiphon_generation::audience::{chat_room, user_room};
@@ -9,6 +9,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
 
 #[derive(Deserialize)]
 struct ChatEvent {
@@ -108,7 +110,8 @@ async fn mark_read(app: &App, session: &Session, chat_id: &str) {
     tell(app.realtime.to(user_room(user_id)), &envelope).await;
 }
 
-/// Tells everybody who has the chat open who else has.
+/// Tells the sockets of this node that have the chat open who else has. The other nodes do the same once they know, so that
+/// what each socket is told last is what its node knows last.
 pub(super) async fn tell_presence(app: &App, chat_id: &str) {
     let users: Vec<Value> = app
         .presence
@@ -123,5 +126,29 @@ pub(super) async fn tell_presence(app: &App, chat_id: &str) {
     let envelope = json!({
         "chat_id": chat_id, "shared": true, "data": { "type": "chat:presence", "data": { "users": users } },
     });
-    tell(app.realtime.to(chat_room(chat_id)), &envelope).await;
+    for socket in app.realtime.sockets_in(&chat_room(chat_id)) {
+        if let Err(error) = socket.emit(EVENT, &envelope) {
+            tracing::debug!(%error, "a socket is not told who has the chat open; it is when that changes");
+        }
+    }
+}
+
+/// Tells the sockets of this node when the participants of their chats changed on another node, until `stop`.
+pub async fn follow_presence(app: App, stop: CancellationToken) {
+    let mut changes = app.presence.changes();
+    loop {
+        let next = tokio::select! {
+            () = stop.cancelled() => return,
+            next = changes.recv() => next,
+        };
+        match next {
+            Ok(chat_id) => tell_presence(&app, &chat_id).await,
+            Err(RecvError::Lagged(_)) => {
+                for chat_id in app.presence.chats_here() {
+                    tell_presence(&app, &chat_id).await;
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
 }

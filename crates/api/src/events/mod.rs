@@ -9,6 +9,7 @@ mod join;
 mod revoked;
 mod usage;
 
+pub use chat::follow_presence;
 pub(crate) use chat::is_saved;
 pub use revoked::close_revoked;
 

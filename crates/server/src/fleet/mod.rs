@@ -4,8 +4,9 @@ mod changes;
 mod fingerprint;
 mod published_settings;
 
-use antiphon_api::App;
-use antiphon_state::Exchange;
+use crate::upkeep;
+use antiphon_api::{App, follow_presence};
+use antiphon_state::{Exchange, LeaseTimes, Membership};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
 use fingerprint::{Fingerprint, Seen};
@@ -19,6 +20,7 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// The node's place among the others.
 pub(crate) struct Fleet {
     pub(crate) exchange: Exchange,
+    pub(crate) membership: Membership,
     fingerprint: Fingerprint,
 }
 
@@ -28,16 +30,20 @@ impl Fleet {
         let id = database.installation_id().await.context("the id of the database cannot be read")?;
         let fingerprint = Fingerprint::new(secret, &id);
         let shown = tokio::time::timeout(FIRST_LOOK, fingerprint.show(&exchange, true)).await;
-        match shown {
-            Ok(Ok(Seen::Other(stranger))) => Err(stranger.into()),
-            _ => Ok(Self { exchange, fingerprint }),
+        if let Ok(Ok(Seen::Other(stranger))) = shown {
+            return Err(stranger.into());
         }
+        let membership = Membership::new(exchange.clone(), LeaseTimes::default());
+        Ok(Self { exchange, membership, fingerprint })
     }
 
     /// Begins what goes on until `stop`.
     pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
-        let Self { exchange, fingerprint } = self;
+        let Self { exchange, membership, fingerprint } = self;
         jobs.spawn(fingerprint::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
+        jobs.spawn(upkeep::end_orphans(app.replies.clone(), stop.clone()));
+        jobs.spawn(membership.run(stop.clone()));
+        jobs.spawn(follow_presence(app.clone(), stop.clone()));
         jobs.spawn(changes::follow(app.clone(), exchange, stop.clone()));
     }
 }

@@ -2,25 +2,44 @@
 //!
 //! Three indexes (session, user, chat) answer every question without walking over all sessions. A session enters when
 //! its socket proved who it is and leaves when the socket closes; realtime owns both moments.
+//!
+//! In a fleet each node writes its sessions to Redis and has those of all others in its memory, so that no question waits for
+//! the network; see [`fleet`] for the keys.
 
-#![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
+#![expect(clippy::unused_async, reason = "callers are ready for answers that come over the network")]
 
+mod fleet;
+mod pool;
+mod record;
 #[cfg(test)]
 mod tests;
 mod usage;
+mod usage_fleet;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::broadcast;
 
 use crate::clock::Clock;
-use crate::error::{Result, StateError};
+use crate::error::Result;
+use crate::membership::Membership;
+use crate::mirror::{Ear, Mirror};
+use fleet::Sessions;
+use pool::Pool;
 use usage::Usage;
+use usage_fleet::{UsageEar, UsageSender};
 
 /// Most sessions of one node.
 pub const MAX_SESSIONS: usize = 200_000;
+
+/// Most sessions of other nodes; further ones are not counted.
+pub const MAX_FOREIGN_SESSIONS: usize = 2_000_000;
+
+/// Chats whose participants changed elsewhere that a subscriber may lag behind.
+const CHANGE_QUEUE: usize = 1024;
 
 /// Most chats one session may have open.
 pub const MAX_CHATS_PER_SESSION: usize = 64;
@@ -40,11 +59,11 @@ pub struct Session {
     pub user_id: Arc<str>,
     /// The user's name, as other participants of a chat see it.
     pub user_name: Arc<str>,
-    /// The `jti` of the token it was opened with.
+    /// The `jti` of the token it was opened with; empty for sessions of other nodes.
     pub token_id: Arc<str>,
     /// Unix seconds.
     pub connected_at: u64,
-    /// Unix seconds of the last sign of life.
+    /// Unix seconds of the last sign of life; for sessions of other nodes that of their last change.
     pub last_seen_at: u64,
     /// The chats it has open, sorted.
     pub chat_ids: BTreeSet<Arc<str>>,
@@ -63,6 +82,8 @@ pub struct Participant {
 #[derive(Clone, Debug)]
 pub struct Presence {
     inner: Arc<Inner>,
+    mirror: Option<Arc<Mirror<Sessions>>>,
+    sender: Option<Arc<UsageSender>>,
 }
 
 #[derive(Debug)]
@@ -71,13 +92,7 @@ struct Inner {
     capacity: usize,
     pool: Mutex<Pool>,
     usage: Mutex<Usage>,
-}
-
-#[derive(Debug, Default)]
-struct Pool {
-    sessions: HashMap<Arc<str>, Session>,
-    by_user: HashMap<Arc<str>, HashSet<Arc<str>>>,
-    by_chat: HashMap<Arc<str>, HashSet<Arc<str>>>,
+    changes: broadcast::Sender<Arc<str>>,
 }
 
 impl Presence {
@@ -88,7 +103,48 @@ impl Presence {
 
     /// Empty pools for at most `capacity` sessions, for tests of the bound.
     pub fn with_capacity(clock: Clock, capacity: usize) -> Self {
-        Self { inner: Arc::new(Inner { clock, capacity, pool: Mutex::default(), usage: Mutex::default() }) }
+        let inner = Inner {
+            clock,
+            capacity,
+            pool: Mutex::default(),
+            usage: Mutex::default(),
+            changes: broadcast::channel(CHANGE_QUEUE).0,
+        };
+        Self { inner: Arc::new(inner), mirror: None, sender: None }
+    }
+
+    /// Pools that are shared with the other nodes while the membership runs.
+    pub async fn fleet(clock: Clock, membership: &Membership) -> Self {
+        let exchange = membership.exchange();
+        let alone = Self::new(clock);
+        let sessions = Sessions::new(alone.inner.clone(), membership);
+        let channel = sessions.channel().to_owned();
+        let mirror = Arc::new(Mirror::new(Arc::new(sessions), exchange.clone()));
+        let sender = Arc::new(UsageSender::new(alone.inner.clone(), exchange.clone()));
+        membership.add(mirror.clone());
+        membership.add(sender.clone());
+        exchange.listen(&channel, Arc::new(Ear(Arc::downgrade(&mirror)))).await;
+        exchange.listen(sender.channel(), Arc::new(UsageEar(Arc::downgrade(&sender)))).await;
+        // What others wrote before this node listened.
+        mirror.repair();
+        Self { mirror: Some(mirror), sender: Some(sender), ..alone }
+    }
+
+    /// The chats that sessions of this node have open and whose participants changed on another node. After lag or at any
+    /// time, [`Presence::chats_here`] gives all of the former.
+    pub fn changes(&self) -> broadcast::Receiver<Arc<str>> {
+        self.inner.changes.subscribe()
+    }
+
+    /// The chats that sessions of this node have open, in no order.
+    pub fn chats_here(&self) -> Vec<Arc<str>> {
+        self.inner.pool.lock().chats_here()
+    }
+
+    fn note(&self, session_id: &str) {
+        if let Some(mirror) = &self.mirror {
+            mirror.note(session_id, true);
+        }
     }
 
     /// Enters a session, or gives an already entered one its (new) identity; open chats are kept only when the
@@ -101,154 +157,95 @@ impl Presence {
         token_id: &str,
     ) -> Result<()> {
         let now = self.inner.clock.unix_seconds();
-        let mut pool = self.inner.pool.lock();
-        if let Some(session) = pool.sessions.get_mut(session_id) {
-            if &*session.user_id == user_id {
-                session.user_name = user_name.into();
-                session.token_id = token_id.into();
-                session.last_seen_at = now;
-                return Ok(());
-            }
-            pool.remove(session_id);
-        }
-        if pool.sessions.len() >= self.inner.capacity {
-            return Err(StateError::TooManySessions { limit: self.inner.capacity });
-        }
-        let session_id: Arc<str> = session_id.into();
-        let user_id = match pool.by_user.get_key_value(user_id) {
-            Some((user_id, _)) => Arc::clone(user_id),
-            None => user_id.into(),
-        };
-        pool.by_user.entry(Arc::clone(&user_id)).or_default().insert(Arc::clone(&session_id));
         let session = Session {
-            session_id: Arc::clone(&session_id),
-            user_id,
+            session_id: session_id.into(),
+            user_id: user_id.into(),
             user_name: user_name.into(),
             token_id: token_id.into(),
             connected_at: now,
             last_seen_at: now,
             chat_ids: BTreeSet::new(),
         };
-        pool.sessions.insert(session_id, session);
+        self.inner.pool.lock().connect(session, self.inner.capacity)?;
+        self.note(session_id);
         Ok(())
     }
 
     /// Takes a session out of every pool and returns it, with the chats it had open; `None` when it was not there.
     pub async fn disconnect(&self, session_id: &str) -> Option<Session> {
         self.inner.usage.lock().remove(session_id);
-        self.inner.pool.lock().remove(session_id)
+        let left = {
+            let mut pool = self.inner.pool.lock();
+            if pool.is_foreign(session_id) { None } else { pool.remove(session_id) }
+        };
+        if left.is_some() {
+            self.note(session_id);
+        }
+        left
     }
 
     /// Notes a sign of life. False when the session is not there.
     pub async fn seen(&self, session_id: &str) -> bool {
         let now = self.inner.clock.unix_seconds();
-        match self.inner.pool.lock().sessions.get_mut(session_id) {
-            Some(session) => {
-                session.last_seen_at = now;
-                true
-            }
-            None => false,
-        }
+        self.inner.pool.lock().seen(session_id, now)
     }
 
     /// The session with this id.
     pub async fn session(&self, session_id: &str) -> Option<Session> {
-        self.inner.pool.lock().sessions.get(session_id).cloned()
+        self.inner.pool.lock().session(session_id)
     }
 
     /// The ids of the user's sessions, in no order.
     pub async fn sessions_of_user(&self, user_id: &str) -> Vec<Arc<str>> {
-        self.inner
-            .pool
-            .lock()
-            .by_user
-            .get(user_id)
-            .map(|ids| ids.iter().cloned().collect())
-            .unwrap_or_default()
+        self.inner.pool.lock().sessions_of_user(user_id)
     }
 
     /// How many users have at least one session.
     pub async fn user_count(&self) -> usize {
-        self.inner.pool.lock().by_user.len()
+        self.inner.pool.lock().user_count()
     }
 
     /// Whether the user has at least one session.
     pub async fn is_online(&self, user_id: &str) -> bool {
-        self.inner.pool.lock().by_user.contains_key(user_id)
+        self.inner.pool.lock().is_online(user_id)
     }
 
     /// How many sessions are connected.
     pub async fn session_count(&self) -> usize {
-        self.inner.pool.lock().sessions.len()
+        self.inner.pool.lock().session_count()
     }
 
     /// Notes that the session has the chat open. True when the chat's participants changed by it.
     pub async fn open_chat(&self, session_id: &str, chat_id: &str) -> Result<bool> {
-        let mut pool = self.inner.pool.lock();
-        let chat_key = match pool.by_chat.get_key_value(chat_id) {
-            Some((chat_id, _)) => Arc::clone(chat_id),
-            None => chat_id.into(),
-        };
-        let session = pool.sessions.get_mut(session_id).ok_or(StateError::UnknownSession)?;
-        if session.chat_ids.contains(chat_id) {
-            return Ok(false);
-        }
-        if session.chat_ids.len() >= MAX_CHATS_PER_SESSION {
-            return Err(StateError::TooManyChats { limit: MAX_CHATS_PER_SESSION });
-        }
-        session.chat_ids.insert(Arc::clone(&chat_key));
-        let session_id = Arc::clone(&session.session_id);
-        let user_id = Arc::clone(&session.user_id);
-        let was_there = pool.user_has_chat_open(&user_id, chat_id);
-        pool.by_chat.entry(chat_key).or_default().insert(session_id);
-        Ok(!was_there)
+        let changed = self.inner.pool.lock().open_chat(session_id, chat_id)?;
+        self.note(session_id);
+        Ok(changed)
     }
 
     /// Notes that the session closed the chat. True when the chat's participants changed by it.
     pub async fn close_chat(&self, session_id: &str, chat_id: &str) -> bool {
-        let mut pool = self.inner.pool.lock();
-        let Some(session) = pool.sessions.get_mut(session_id) else { return false };
-        if !session.chat_ids.remove(chat_id) {
-            return false;
-        }
-        let user_id = Arc::clone(&session.user_id);
-        pool.leave_chat(session_id, chat_id);
-        !pool.user_has_chat_open(&user_id, chat_id)
+        let changed = self.inner.pool.lock().close_chat(session_id, chat_id);
+        self.note(session_id);
+        changed
     }
 
     /// The users who have the chat open, each once, by id.
     pub async fn participants(&self, chat_id: &str) -> Vec<Participant> {
-        let pool = self.inner.pool.lock();
-        let mut participants: Vec<Participant> = pool
-            .by_chat
-            .get(chat_id)
-            .into_iter()
-            .flatten()
-            .filter_map(|session_id| pool.sessions.get(session_id))
-            .map(|session| Participant {
-                id: Arc::clone(&session.user_id),
-                name: Arc::clone(&session.user_name),
-            })
-            .collect();
-        participants.sort_unstable();
-        participants.dedup_by(|one, other| one.id == other.id);
-        participants
+        self.inner.pool.lock().participants(chat_id)
     }
 
     /// The ids of the sessions that have the chat open, in no order.
     pub async fn sessions_in_chat(&self, chat_id: &str) -> Vec<Arc<str>> {
-        self.inner
-            .pool
-            .lock()
-            .by_chat
-            .get(chat_id)
-            .map(|ids| ids.iter().cloned().collect())
-            .unwrap_or_default()
+        self.inner.pool.lock().sessions_in_chat(chat_id)
     }
 
     /// Notes that the session uses the model. False when it already counts for as many models as it may.
     pub async fn use_model(&self, session_id: &str, model_id: &str) -> bool {
-        self.inner.usage.lock().note(session_id, model_id, self.inner.clock.unix_millis())
+        let noted = self.inner.usage.lock().note(session_id, model_id, self.inner.clock.unix_millis());
+        if noted && let Some(sender) = &self.sender {
+            sender.note(session_id, model_id);
+        }
+        noted
     }
 
     /// The models in use now, sorted.
@@ -259,40 +256,5 @@ impl Presence {
     /// Drops what is no longer in use, so that sessions which never ask leave nothing behind.
     pub fn purge(&self) {
         self.inner.usage.lock().expire(self.inner.clock.unix_millis());
-    }
-}
-
-impl Pool {
-    fn remove(&mut self, session_id: &str) -> Option<Session> {
-        let session = self.sessions.remove(session_id)?;
-        if let Some(ids) = self.by_user.get_mut(&session.user_id) {
-            ids.remove(session_id);
-            if ids.is_empty() {
-                self.by_user.remove(&session.user_id);
-            }
-        }
-        for chat_id in &session.chat_ids {
-            self.leave_chat(session_id, chat_id);
-        }
-        Some(session)
-    }
-
-    fn leave_chat(&mut self, session_id: &str, chat_id: &str) {
-        if let Some(ids) = self.by_chat.get_mut(chat_id) {
-            ids.remove(session_id);
-            if ids.is_empty() {
-                self.by_chat.remove(chat_id);
-            }
-        }
-    }
-
-    /// Looks at the user's sessions or the chat's, whichever are fewer.
-    fn user_has_chat_open(&self, user_id: &str, chat_id: &str) -> bool {
-        let (Some(of_user), Some(in_chat)) = (self.by_user.get(user_id), self.by_chat.get(chat_id)) else {
-            return false;
-        };
-        let (fewer, more) =
-            if of_user.len() < in_chat.len() { (of_user, in_chat) } else { (in_chat, of_user) };
-        fewer.iter().any(|session_id| more.contains(session_id))
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::StateError;
 
 fn presence() -> (Presence, Clock) {
     let clock = Clock::manual(1_800_000_000);

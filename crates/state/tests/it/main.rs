@@ -4,4 +4,5 @@
 
 mod bus;
 mod concurrency;
+mod presence;
 mod redis;

@@ -5,6 +5,7 @@
 
 mod events;
 mod failures;
+mod soak;
 
 use crate::support::{NodeUnderTest, Site, with_sqlite};
 use antiphon_cluster::{Fleet, Kind, Node, Options, Rig, wait_until};

@@ -1,0 +1,67 @@
+//! Nodes of a fleet in one process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use antiphon_cluster::{Rig, wait_until};
+use antiphon_state::redis::Connections;
+use antiphon_state::{Clock, Exchange, LeaseTimes, Membership, Presence};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::redis::support::{LIMIT, options};
+
+/// Short, so that the tests are.
+pub(crate) const TIMES: LeaseTimes =
+    LeaseTimes { renew: Duration::from_millis(300), lapse: Duration::from_millis(1500) };
+
+/// One node.
+pub(crate) struct Member {
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) exchange: Exchange,
+    pub(crate) membership: Membership,
+    pub(crate) presence: Presence,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Member {
+    /// A node at a rig, whether Redis is there or not.
+    pub(crate) async fn begin(rig: &Rig, further: &[(&str, &str)]) -> Self {
+        let mut variables: Vec<(&str, String)> = rig.variables();
+        variables.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let (connections, events) = Connections::start(options(&variables)).expect("the links start");
+        let connections = Arc::new(connections);
+        let exchange = Exchange::new(&connections);
+        let reader = exchange.clone();
+        let reading = tokio::spawn(async move { reader.run(events).await });
+        let membership = Membership::new(exchange.clone(), TIMES);
+        let presence = Presence::fleet(Clock::system(), &membership).await;
+        let holding = tokio::spawn(membership.clone().run(CancellationToken::new()));
+        Self { connections, exchange, membership, presence, tasks: vec![reading, holding] }
+    }
+
+    /// A node at a rig, once it is ready and has read what others wrote.
+    pub(crate) async fn start(rig: &Rig, further: &[(&str, &str)]) -> Self {
+        let member = Self::begin(rig, further).await;
+        soon("the links work", async || member.connections.status().is_ready()).await;
+        member
+    }
+
+    /// Ends it as a killed process does.
+    pub(crate) fn kill(mut self) {
+        self.tasks.drain(..).for_each(|task| task.abort());
+    }
+}
+
+/// Two nodes.
+pub(crate) async fn members(rig: &Rig) -> (Member, Member) {
+    (Member::start(rig, &[]).await, Member::start(rig, &[]).await)
+}
+
+/// Waits for a condition.
+pub(crate) async fn soon(what: &str, condition: impl AsyncFnMut() -> bool) -> Duration {
+    match wait_until(what, LIMIT, condition).await {
+        Ok(took) => took,
+        Err(error) => panic!("{error}"),
+    }
+}
