@@ -12,6 +12,7 @@ use antiphon_auth::{PasswordPolicy, SessionManager};
 use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
+use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
 use antiphon_state::{Clock, Limits, Membership, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
@@ -68,7 +69,7 @@ impl Node {
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
         let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
-        let Shared { revocations, limits, presence, tasks, reply_logs } =
+        let Shared { revocations, limits, presence, tasks, realtime, reply_logs } =
             share(&config, &clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
@@ -87,7 +88,6 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let realtime = redis::realtime(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
@@ -222,15 +222,17 @@ struct Shared {
     limits: Limits,
     presence: Presence,
     tasks: Tasks,
+    realtime: Realtime,
     reply_logs: ReplyLogs,
 }
 
 async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared {
-    let reply_logs = ReplyLogs::new(clock.clone());
+    let exchange = fleet.map(|fleet| &fleet.exchange);
+    let (realtime, reply_logs) = redis::realtime(config, exchange, clock.clone());
     let Some(fleet) = fleet else {
         let (revocations, limits) = (Revocations::new(clock.clone()), Limits::new(clock.clone()));
         let presence = Presence::new(clock.clone());
-        return Shared { revocations, limits, presence, tasks: Tasks::new(), reply_logs };
+        return Shared { revocations, limits, presence, tasks: Tasks::new(), realtime, reply_logs };
     };
     let exchange = fleet.exchange.clone();
     Shared {
@@ -238,6 +240,7 @@ async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared 
         limits: Limits::fleet(clock.clone(), exchange.clone()),
         presence: Presence::fleet(clock.clone(), &fleet.membership).await,
         tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
+        realtime,
         reply_logs,
     }
 }

@@ -4,7 +4,7 @@ use crate::options;
 use antiphon_config::{Config, SocketManager};
 use antiphon_realtime::{MemoryBus, Realtime};
 use antiphon_state::redis::{Connections, NodeOptions, RedisError};
-use antiphon_state::{BusOptions, Exchange, PollRelay, RedisBus};
+use antiphon_state::{BusOptions, Clock, Exchange, PollRelay, RedisBus, ReplyLogs};
 use antiphon_telemetry::names::SOCKET_LOGGER;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -37,21 +37,25 @@ pub(crate) fn start(
 }
 
 /// The sockets of this node, joined with those of the others by Redis where `WEBSOCKET_MANAGER` says so.
-pub(crate) fn realtime(config: &Config, exchange: Option<&Exchange>) -> Realtime {
+/// Beside them the logs of live replies, which go the same way.
+pub(crate) fn realtime(config: &Config, exchange: Option<&Exchange>, clock: Clock) -> (Realtime, ReplyLogs) {
     let mut sockets = options::realtime(config);
     let exchange = exchange.filter(|_| config.websocket.manager == SocketManager::Redis);
-    let Some(exchange) = exchange else { return Realtime::new(sockets, Arc::new(MemoryBus::new())) };
-    let bus = BusOptions {
+    let Some(exchange) = exchange else {
+        return (Realtime::new(sockets, Arc::new(MemoryBus::new())), ReplyLogs::new(clock));
+    };
+    let options = BusOptions {
         channel: config.websocket.redis_channel.clone(),
         room_channels: config.websocket.room_channels,
     };
     let relay = Arc::new(PollRelay::new(exchange.clone(), sockets.node_tag, sockets.ping_interval));
     sockets.poll_forward = Some(relay.clone());
-    let realtime = Realtime::new(sockets, Arc::new(RedisBus::start(exchange.clone(), &bus)));
+    let bus = Arc::new(RedisBus::start(exchange.clone(), &options));
+    let realtime = Realtime::new(sockets, bus.clone());
     if !config.websocket.enabled {
         relay.serve(realtime.polls());
     }
-    realtime
+    (realtime, ReplyLogs::fleet(clock, exchange.clone(), &bus))
 }
 
 /// Says what is configured, and what is wrong with it if that is known already.

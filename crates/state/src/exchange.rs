@@ -130,6 +130,13 @@ impl Exchange {
         format!("{}:{name}", self.inner.channels)
     }
 
+    /// `{prefix}:antiphon:{id}:{name}`, a key of the node with this id at the servers of the sockets. In a cluster those of one
+    /// node share a slot, which is not that of the others.
+    pub fn key_of_node(&self, node_id: &str, name: &str) -> String {
+        // A prefix with braces of its own is the tag; then all share one slot, which is right too.
+        format!("{}:antiphon:{{{node_id}}}:{name}", self.inner.channels)
+    }
+
     /// Publishes on a channel, once more if the connection breaks meanwhile.
     pub async fn publish(&self, channel: &str, payload: &[u8]) -> Result<u64> {
         self.connections()?.sockets().publish(Repeat::Idempotent, channel, payload).await

@@ -11,6 +11,7 @@
 //! tells its own sockets the same.
 
 mod channels;
+mod log_write;
 mod outgoing;
 mod owed;
 mod receiver;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 use crate::exchange::Exchange;
 use crate::redis;
 use channels::Channels;
+pub(crate) use log_write::{LogWay, LogWrite};
 use outgoing::{Item, Outgoing};
 use owed::Remedy;
 use receiver::Receiver;
@@ -68,6 +70,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Counters {
     published: AtomicU64,
+    commands: AtomicU64,
     lost: AtomicU64,
     received: AtomicU64,
     malformed: AtomicU64,
@@ -78,6 +81,8 @@ struct Counters {
 pub struct BusTotals {
     /// Messages that Redis took.
     pub published: u64,
+    /// Commands by which that was done, those of the logs of live replies included: an entry and its event are one.
+    pub commands: u64,
     /// Messages that it did not take; the sockets that missed them are told to read again.
     pub lost: u64,
     /// Messages of others.
@@ -112,6 +117,7 @@ impl RedisBus {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BusTotals {
             published: get(&counters.published),
+            commands: get(&counters.commands),
             lost: get(&counters.lost),
             received: get(&counters.received),
             malformed: get(&counters.malformed),

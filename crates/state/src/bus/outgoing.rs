@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use super::log_write::LogWrite;
 use super::owed::{Owed, Remedy};
 
 /// Messages that wait to be published.
@@ -18,14 +19,18 @@ const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
 const MAX_BATCH: usize = 128;
 /// Bytes published in one round trip, unless a single message has more.
 const MAX_BATCH_BYTES: usize = 1024 * 1024;
+/// Time in which the event of an entry in a log is queued behind it.
+const EVENT_FOLLOWS: Duration = Duration::from_secs(1);
 /// Age at which a message that was not published yet is given up: later it would confuse more than help.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One message on its way.
+/// One message on its way, or a write to the log of a live reply.
 #[derive(Debug)]
 pub(super) struct Item {
     pub(super) channel: String,
     pub(super) payload: String,
+    /// Set for writes to a log; channel and payload are empty then.
+    pub(super) log: Option<LogWrite>,
     /// What makes its loss good.
     pub(super) remedy: Remedy,
     /// Gets the number of subscriptions that got it. Set for calls, which must not be sent twice.
@@ -40,11 +45,20 @@ impl Item {
         remedy: Remedy,
         reply: Option<oneshot::Sender<u64>>,
     ) -> Self {
-        Self { channel, payload, remedy, reply, since: Instant::now() }
+        Self { channel, payload, log: None, remedy, reply, since: Instant::now() }
+    }
+
+    pub(super) fn log(write: LogWrite) -> Self {
+        Self { log: Some(write), ..Self::new(String::new(), String::new(), Remedy::Nothing, None) }
     }
 
     fn size(&self) -> usize {
-        self.channel.len() + self.payload.len()
+        self.channel.len() + self.payload.len() + self.log.as_ref().map_or(0, LogWrite::size)
+    }
+
+    /// Whether it waits for the event that comes with it, so that both are one command.
+    fn waits_for_event(&self) -> bool {
+        self.log.as_ref().is_some_and(LogWrite::is_append) && self.since.elapsed() < EVENT_FOLLOWS
     }
 }
 
@@ -88,9 +102,12 @@ impl Outgoing {
             )));
         }
         state.bytes += item.size();
+        let quiet = item.waits_for_event();
         state.waiting.push_back(item);
         drop(state);
-        self.arrived.notify_one();
+        if !quiet {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
@@ -142,7 +159,8 @@ impl State {
         while let Some(next) = self.waiting.front() {
             let fits = work.batch.len() < MAX_BATCH && bytes + next.size() <= MAX_BATCH_BYTES;
             let alone = next.reply.is_some();
-            if !work.batch.is_empty() && (!fits || alone) {
+            let early = self.waiting.len() == 1 && !self.closed && next.waits_for_event();
+            if early || !work.batch.is_empty() && (!fits || alone) {
                 break;
             }
             let Some(item) = self.waiting.pop_front() else { break };

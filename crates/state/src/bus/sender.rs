@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::Inner;
 use super::outgoing::{Item, Outgoing};
 use super::owed::{Remedy, resync};
+use super::{Inner, LogWrite};
 use crate::exchange::Exchange;
 use crate::redis::{Batch, RedisError, Repeat, Result, Role, cmd};
 
@@ -19,7 +19,8 @@ const OWED_AT_ONCE: usize = 128;
 
 /// Publishes until the queue is closed and empty, or the node has no links any more.
 pub(super) async fn run(outgoing: Arc<Outgoing>, bus: Weak<Inner>, exchange: Exchange) {
-    let mut sender = Sender { outgoing, bus, exchange, failing: None };
+    let way = exchange.key_of_node(exchange.node_id(), "");
+    let mut sender = Sender { outgoing, bus, exchange, way, failing: None };
     let mut next_look = Instant::now();
     loop {
         let work = tokio::select! {
@@ -47,6 +48,8 @@ struct Sender {
     outgoing: Arc<Outgoing>,
     bus: Weak<Inner>,
     exchange: Exchange,
+    /// A key of this node: all goes by way of the server that has it.
+    way: String,
     /// Since when, and how many messages were lost, while nothing can be published.
     failing: Option<(Instant, usize)>,
 }
@@ -61,14 +64,15 @@ impl Sender {
             Repeat::Idempotent
         };
         match self.publish(repeat, &items).await {
-            Ok(subscriptions) => {
+            Ok(numbers) => {
+                let events = items.iter().filter(|item| item.log.is_none()).count();
                 if let Some(bus) = self.bus.upgrade() {
-                    bus.counters.published.fetch_add(items.len() as u64, Ordering::Relaxed);
+                    bus.counters.published.fetch_add(events as u64, Ordering::Relaxed);
+                    bus.counters.commands.fetch_add(numbers.len() as u64, Ordering::Relaxed);
                 }
-                for (item, subscriptions) in items.into_iter().zip(subscriptions) {
-                    if let Some(reply) = item.reply {
-                        let _ = reply.send(subscriptions);
-                    }
+                // A call goes alone.
+                if let Some(reply) = items.into_iter().find_map(|item| item.reply) {
+                    let _ = reply.send(numbers.last().copied().unwrap_or_default());
                 }
                 self.works();
                 Ok(())
@@ -80,13 +84,38 @@ impl Sender {
         }
     }
 
+    /// Carries out all in one round trip. Gives the reply of each command; of a `PUBLISH`, how many subscriptions it reached.
     async fn publish(&self, repeat: Repeat, items: &[Item]) -> Result<Vec<u64>> {
         // All of a node by way of one server: in a cluster messages through different ones overtake each other.
-        let batch = items.iter().fold(Batch::new().by_way_of(self.exchange.node_id()), |batch, item| {
-            batch.with(cmd("PUBLISH").arg(&item.channel).arg(&item.payload).take())
-        });
+        let mut batch = Batch::new().by_way_of(&self.way);
+        let mut commands = Vec::with_capacity(items.len());
+        let mut rest = items;
+        while let [item, following @ ..] = rest {
+            rest = following;
+            let command = match &item.log {
+                Some(log) => {
+                    // The event of an entry stands behind it; both are one command.
+                    let event = following
+                        .first()
+                        .filter(|next| log.is_append() && next.log.is_none() && next.reply.is_none());
+                    if event.is_some() {
+                        rest = following.get(1..).unwrap_or_default();
+                    }
+                    log.command(event.map(|event| (event.channel.as_str(), event.payload.as_str())))
+                }
+                None => cmd("PUBLISH").arg(&item.channel).arg(&item.payload).take(),
+            };
+            batch = batch.with(command);
+            commands.push(item);
+        }
         let sockets = self.exchange.connections()?.sockets().clone();
-        sockets.batch(repeat, batch).await
+        let numbers: Vec<u64> = sockets.batch(repeat, batch).await?;
+        for (item, number) in commands.iter().zip(&numbers) {
+            if let Some(log) = &item.log {
+                log.written(*number);
+            }
+        }
+        Ok(numbers)
     }
 
     /// Tells the rooms that missed something and sends commands again, once Redis is there.
@@ -121,6 +150,8 @@ impl Sender {
     }
 
     fn lose(&mut self, items: Vec<Item>, error: &RedisError) {
+        let (logs, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|item| item.log.is_some());
+        logs.iter().filter_map(|item| item.log.as_ref()).for_each(LogWrite::lost);
         if let Some(bus) = self.bus.upgrade() {
             bus.lost(items.len());
         }

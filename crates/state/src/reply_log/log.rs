@@ -52,8 +52,8 @@ impl Log {
         !self.entries.is_empty()
     }
 
-    pub(super) fn text(&self) -> &str {
-        &self.text
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
     }
 
     pub(super) fn append(&mut self, data: Bytes, text: &str, now: u64) -> Result<Appended> {

@@ -11,6 +11,7 @@
 #![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
 
 mod log;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -22,9 +23,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::bus::RedisBus;
 use crate::clock::Clock;
 use crate::error::{Result, StateError};
+use crate::exchange::Exchange;
 use log::Log;
+use shared::{Shared, SharedWriter};
 
 /// Most replies held at once, finished ones of the last minute included.
 pub const MAX_REPLIES: usize = 20_000;
@@ -124,6 +128,18 @@ pub enum Read {
     Resync(Snapshot),
 }
 
+impl Snapshot {
+    /// What follows `offset` of `epoch` in it.
+    fn read_from(self, epoch: Epoch, offset: u64) -> Read {
+        let first = self.entries.first().map_or(self.offset, |first| first.offset);
+        if epoch != self.epoch || offset < first || offset > self.offset {
+            return Read::Resync(self);
+        }
+        let entries = self.entries.into_iter().filter(|entry| entry.offset >= offset).collect();
+        Read::Entries { entries, next: self.offset, finished: self.finished }
+    }
+}
+
 /// What an append did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Appended {
@@ -147,6 +163,8 @@ struct Inner {
     /// Bytes of entries, states and texts over all logs.
     bytes: AtomicUsize,
     node_limit: usize,
+    /// Where the nodes of a fleet write and read the logs.
+    shared: Option<Shared>,
 }
 
 /// The one writer of a reply. Dropping it leaves the log as it is: unfinished, for somebody to take over.
@@ -156,6 +174,7 @@ pub struct ReplyWriter {
     epoch: Epoch,
     log: Arc<Mutex<Log>>,
     logs: ReplyLogs,
+    shared: Option<SharedWriter>,
 }
 
 impl ReplyLogs {
@@ -164,8 +183,17 @@ impl ReplyLogs {
         Self::with_node_limit(clock, MAX_NODE_BYTES)
     }
 
+    /// No replies; those of other nodes are read over Redis, and these go there with their events.
+    pub fn fleet(clock: Clock, exchange: Exchange, bus: &RedisBus) -> Self {
+        Self::build(clock, MAX_NODE_BYTES, Some(Shared::new(exchange, bus.log_way())))
+    }
+
     /// No replies, and room for `node_limit` bytes of entries, for tests of the bound.
     pub fn with_node_limit(clock: Clock, node_limit: usize) -> Self {
+        Self::build(clock, node_limit, None)
+    }
+
+    fn build(clock: Clock, node_limit: usize, shared: Option<Shared>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 clock,
@@ -173,6 +201,7 @@ impl ReplyLogs {
                 logs: Mutex::default(),
                 bytes: AtomicUsize::new(0),
                 node_limit,
+                shared,
             }),
         }
     }
@@ -199,28 +228,39 @@ impl ReplyLogs {
             self.retire(&before);
         }
         drop(logs);
-        Ok(ReplyWriter { key, epoch, log, logs: self.clone() })
+        let first = log.lock().snapshot();
+        let shared = self.inner.shared.as_ref().map(|shared| shared.open(&key, &first));
+        Ok(ReplyWriter { key, epoch, log, logs: self.clone(), shared })
     }
 
-    /// The reply as it stands; `None` when it is neither live nor just finished.
+    /// The reply as it stands, on whichever node it is written; `None` when it is neither live nor just finished.
     pub async fn snapshot(&self, key: &ReplyKey) -> Option<Snapshot> {
-        let log = self.find(key)?;
-        let log = log.lock();
-        Some(log.snapshot())
+        let here = self.find(key).map(|log| log.lock().snapshot());
+        let Some(shared) = &self.inner.shared else { return here };
+        if here.as_ref().is_some_and(|here| !here.finished) {
+            return here;
+        }
+        // Another node may write it anew.
+        let there = shared.read(key).await;
+        match (here, there) {
+            (Some(here), Some(there)) if there.epoch <= here.epoch => Some(here),
+            (here, there) => there.or(here),
+        }
     }
 
     /// The text so far; `None` when the reply is neither live nor just finished.
     pub async fn text(&self, key: &ReplyKey) -> Option<String> {
-        let log = self.find(key)?;
-        let log = log.lock();
-        Some(log.text().to_owned())
+        self.snapshot(key).await.map(|snapshot| snapshot.text)
     }
 
     /// The entries from `offset` of `epoch` on, or a snapshot when they cannot be had.
     pub async fn read_from(&self, key: &ReplyKey, epoch: Epoch, offset: u64) -> Option<Read> {
-        let log = self.find(key)?;
-        let log = log.lock();
-        Some(log.read_from(epoch, offset))
+        if let Some(log) = self.find(key)
+            && (self.inner.shared.is_none() || !log.lock().is_finished())
+        {
+            return Some(log.lock().read_from(epoch, offset));
+        }
+        self.snapshot(key).await.map(|snapshot| snapshot.read_from(epoch, offset))
     }
 
     /// Forgets the reply (its chat was deleted). False when there was none.
@@ -304,6 +344,7 @@ impl ReplyWriter {
         if !log.has_entries() && self.logs.bytes() >= limit {
             return Err(StateError::RepliesTooLarge { limit });
         }
+        let sent = self.shared.as_ref().map(|_| data.clone());
         let appended = log.append(data, text, now)?;
         // The node is full: this reply makes room for what it brings by letting go of its own oldest entries.
         let held = (self.logs.bytes() + log.bytes()).saturating_sub(before);
@@ -311,6 +352,10 @@ impl ReplyWriter {
             log.drop_oldest(held - limit);
         }
         self.account(before, log.bytes());
+        if let (Some(shared), Some(sent)) = (&self.shared, sent) {
+            let now = self.logs.inner.clock.unix_millis();
+            shared.append(appended.offset, &sent, text, now, || log.snapshot());
+        }
         Ok(appended)
     }
 
@@ -324,12 +369,20 @@ impl ReplyWriter {
         let before = log.bytes();
         log.put_state(data)?;
         self.account(before, log.bytes());
+        if let Some(shared) = &self.shared {
+            shared.replace(&log.snapshot());
+        }
         Ok(())
     }
 
     /// Ends the reply: it can be read for [`FINISHED_FOR`] more and takes no further entry.
     pub async fn finish(self) -> Result<()> {
-        self.log.lock().finish(self.logs.inner.clock.unix_seconds())
+        let mut log = self.log.lock();
+        log.finish(self.logs.inner.clock.unix_seconds())?;
+        if let Some(shared) = &self.shared {
+            shared.finish(&log.snapshot());
+        }
+        Ok(())
     }
 
     fn account(&self, before: usize, after: usize) {

@@ -45,7 +45,18 @@ async fn a_reply_is_heard_on_the_other_node_word_for_word(place: Place) {
     let (at_a, at_b) = (ada.connect(&a).await, ada_at_b.connect(&b).await);
     let asked = Question::new("[[tokens=200 hold=50 delay=1]]").with_background().ask(&ada, &at_a).await;
     at_b.said(asked.answer(), &tokens(50)).await;
+    // As a page that is opened on the other node: it listens first, then it reads, then the rest comes.
+    let tab = ada_at_b.connect(&b).await;
+    let so_far = ada_at_b.message(&asked.chat_id, asked.answer()).await;
+    assert_eq!((&so_far["content"], &so_far["done"]), (&json!(tokens(50)), &json!(false)));
     provider.release();
+    let rest = tab.end_of_turn(&asked.chat_id, 1).await;
+    let mut text = tokens(50);
+    for delta in deltas(&rest, asked.answer()) {
+        assert_eq!(delta["offset"], json!(text.len()), "nothing twice and no gap");
+        text.push_str(delta["delta"].as_str().expect("a delta"));
+    }
+    assert_eq!(text, tokens(200));
     let (here, there) =
         (at_a.end_of_turn(&asked.chat_id, 1).await, at_b.end_of_turn(&asked.chat_id, 1).await);
     assert_eq!(said(&there, asked.answer()), tokens(200));

@@ -2,5 +2,6 @@
 
 mod breaks;
 mod cross;
+mod logs;
 mod polls;
 mod support;
