@@ -197,9 +197,7 @@ impl Replies {
         if tokio::time::timeout(deadline, self.services.running.wait()).await.is_ok() {
             return;
         }
-        for task in self.services.tasks.list().await {
-            self.services.tasks.stop(&task).await;
-        }
+        self.services.tasks.stop_here().await;
         // Stopped replies only have to store what they have.
         if tokio::time::timeout(deadline, self.services.running.wait()).await.is_err() {
             tracing::warn!("some replies did not end in time; their text so far was saved while they ran");

@@ -69,7 +69,8 @@ impl Node {
         let clock = Clock::system();
         let settings = open_settings(&config, &database).await?;
         let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
-        let Shared { revocations, limits, presence, tasks, reply_logs } = share(&clock, fleet.as_ref()).await;
+        let Shared { revocations, limits, presence, tasks, reply_logs } =
+            share(&clock, config.redis.task_ttl, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
             PasswordPolicy::from(&config.auth),
@@ -230,7 +231,7 @@ struct Shared {
     reply_logs: ReplyLogs,
 }
 
-async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
+async fn share(clock: &Clock, task_lifetime: Option<Duration>, fleet: Option<&Fleet>) -> Shared {
     let revocations = match fleet {
         Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
         None => Revocations::new(clock.clone()),
@@ -239,11 +240,15 @@ async fn share(clock: &Clock, fleet: Option<&Fleet>) -> Shared {
         Some(fleet) => Presence::fleet(clock.clone(), &fleet.membership).await,
         None => Presence::new(clock.clone()),
     };
+    let tasks = match fleet {
+        Some(fleet) => Tasks::fleet(&fleet.membership, task_lifetime).await,
+        None => Tasks::new(),
+    };
     Shared {
         revocations,
         limits: Limits::new(clock.clone()),
         presence,
-        tasks: Tasks::new(),
+        tasks,
         reply_logs: ReplyLogs::new(clock.clone()),
     }
 }

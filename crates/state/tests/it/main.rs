@@ -6,3 +6,4 @@ mod bus;
 mod concurrency;
 mod presence;
 mod redis;
+mod tasks;
