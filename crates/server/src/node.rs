@@ -246,7 +246,10 @@ async fn share(clock: &Clock, task_lifetime: Option<Duration>, fleet: Option<&Fl
     };
     Shared {
         revocations,
-        limits: Limits::new(clock.clone()),
+        limits: match fleet {
+            Some(fleet) => Limits::fleet(clock.clone(), fleet.exchange.clone()),
+            None => Limits::new(clock.clone()),
+        },
         presence,
         tasks,
         reply_logs: ReplyLogs::new(clock.clone()),
