@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run fleet test test-failures test-reference bench bench-micro page build model fmt lint clean
+.PHONY: run fleet test test-failures soak test-reference bench bench-micro page build model fmt lint clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -22,6 +22,11 @@ test:
 test-failures:
 	rm -f target/failures.jsonl
 	ANTIPHON_TEST_FAILURES=1 cargo test -p antiphon --test it redis::failures -- --nocapture
+	scripts/failure-modes
+
+## Ten minutes of random failures under nodes of each topology (SOAK_SECONDS); ANTIPHON_TEST_SEED repeats a run.
+soak:
+	ANTIPHON_TEST_NODE_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test -p antiphon --test it redis::soak -- --nocapture
 
 ## Tests the server with the reference's own web client, which is fetched once. Not a part of `make test`.
 test-reference:

@@ -99,7 +99,9 @@ impl Audience {
 
 /// An event that did not reach everybody is no fault of the reply: who missed it reads the chat.
 fn report(sent: Result<usize, EmitError>) {
-    if let Err(error) = sent {
+    if let Err(error) = sent
+        && !error.is_told_by_bus()
+    {
         tracing::warn!(%error, "an event of a reply did not reach every node; who missed it sees it with the next reload");
     }
 }

@@ -6,6 +6,7 @@ mod afterwards;
 pub mod audience;
 mod error;
 mod live;
+mod orphans;
 pub mod output;
 pub mod pace;
 pub mod prompt;
@@ -18,5 +19,6 @@ mod writing;
 
 pub use error::GenerationError;
 pub use live::Live;
+pub use orphans::Orphans;
 pub use request::{Answer, Background, Place, ReplyRequest, Started};
 pub use service::{MAX_ANSWERS, Replies};

@@ -134,7 +134,7 @@ impl Replies {
         for answer in &request.answers {
             let writer = self.services.writing.begin(&item, &answer.message_id);
             let writer = writer.ok_or(GenerationError::AlreadyWriting)?;
-            claims.push((self.services.tasks.start(&item, &request.user.id).await?, writer));
+            claims.push((self.services.tasks.start(&item, &request.user.id)?, writer));
         }
         let task_ids: Vec<String> =
             claims.iter().map(|(guard, _)| guard.task().task_id.to_string()).collect();
@@ -197,7 +197,9 @@ impl Replies {
         if tokio::time::timeout(deadline, self.services.running.wait()).await.is_ok() {
             return;
         }
-        self.services.tasks.stop_here().await;
+        for task in self.services.tasks.list_here() {
+            self.services.tasks.stop(&task).await;
+        }
         // Stopped replies only have to store what they have.
         if tokio::time::timeout(deadline, self.services.running.wait()).await.is_err() {
             tracing::warn!("some replies did not end in time; their text so far was saved while they ran");

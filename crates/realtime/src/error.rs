@@ -25,3 +25,10 @@ pub enum EmitError {
     #[error(transparent)]
     Bus(#[from] BusError),
 }
+
+impl EmitError {
+    /// Whether the bus tells this itself, once for all events that it concerns, and has those who missed them read again.
+    pub fn is_told_by_bus(&self) -> bool {
+        matches!(self, Self::Bus(BusError::Unavailable(_)))
+    }
+}

@@ -47,5 +47,5 @@ pub use reason::DisconnectReason;
 pub use sid::{NodeTag, Sid};
 pub use socket::Socket;
 pub use stats::Stats;
-pub use transport::PollForward;
+pub use transport::{PollEndpoint, PollForward};
 pub use tune::tune;

@@ -20,7 +20,7 @@ use crate::reason::DisconnectReason;
 use crate::sid::NodeTag;
 use crate::socket::Socket;
 use crate::stats::Stats;
-use crate::transport;
+use crate::transport::{self, PollEndpoint};
 
 /// The sockets and rooms of one node, and through the bus those of the fleet. Clones share everything.
 #[derive(Clone)]
@@ -51,6 +51,11 @@ impl Realtime {
     /// The routes `/ws/socket.io` and `/ws/socket.io/`.
     pub fn router<S: Clone + Send + Sync + 'static>(&self) -> Router<S> {
         transport::router(&self.node)
+    }
+
+    /// Handles polls that other nodes took in for sessions of this node.
+    pub fn polls(&self) -> PollEndpoint {
+        PollEndpoint(Arc::downgrade(&self.node))
     }
 
     /// The id under which this node speaks on the bus.

@@ -12,7 +12,6 @@ use antiphon_auth::{PasswordPolicy, SessionManager};
 use antiphon_config::{Config, DatabaseUrl, secret_key};
 use antiphon_generation::Replies;
 use antiphon_provider::{Connection, ProviderError, Providers, StaticModel};
-use antiphon_realtime::Realtime;
 use antiphon_state::redis::Connections as RedisConnections;
 use antiphon_state::{Clock, Limits, Membership, Presence, ReplyLogs, Revocations, SettingsHandle, Tasks};
 use antiphon_storage::Database;
@@ -70,7 +69,7 @@ impl Node {
         let settings = open_settings(&config, &database).await?;
         let membership = fleet.as_ref().map(|fleet| fleet.membership.clone());
         let Shared { revocations, limits, presence, tasks, reply_logs } =
-            share(&clock, config.redis.task_ttl, fleet.as_ref()).await;
+            share(&config, &clock, fleet.as_ref()).await;
         let sessions = SessionManager::new(
             &secret,
             PasswordPolicy::from(&config.auth),
@@ -88,8 +87,7 @@ impl Node {
         let connections = Connections::new(providers.clone(), local_model.clone().map(local_connection));
         let connected = connections.apply(&settings).await;
 
-        let bus = redis::bus(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
-        let realtime = Realtime::new(options::realtime(&config), bus);
+        let realtime = redis::realtime(&config, fleet.as_ref().map(|fleet| &fleet.exchange));
         let replies = Replies::new(
             database.clone(),
             providers.clone(),
@@ -131,12 +129,8 @@ impl Node {
             tracing::info!("the administrator {email} was made, as WEBUI_ADMIN_EMAIL says; sign-up is off");
         }
 
-        let interrupted = upkeep::end_interrupted(&database).await?;
-        if interrupted > 0 {
-            tracing::info!(
-                interrupted,
-                "answers that the last run left unfinished were ended with the text they had"
-            );
+        if fleet.is_none() {
+            upkeep::end_interrupted(&app.replies).await?;
         }
         let listener = listener::bind(&config.server.host, config.server.port).await?;
         let address = listener.local_addr()?;
@@ -231,28 +225,20 @@ struct Shared {
     reply_logs: ReplyLogs,
 }
 
-async fn share(clock: &Clock, task_lifetime: Option<Duration>, fleet: Option<&Fleet>) -> Shared {
-    let revocations = match fleet {
-        Some(fleet) => Revocations::fleet(clock.clone(), fleet.exchange.clone()).await,
-        None => Revocations::new(clock.clone()),
+async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared {
+    let reply_logs = ReplyLogs::new(clock.clone());
+    let Some(fleet) = fleet else {
+        let (revocations, limits) = (Revocations::new(clock.clone()), Limits::new(clock.clone()));
+        let presence = Presence::new(clock.clone());
+        return Shared { revocations, limits, presence, tasks: Tasks::new(), reply_logs };
     };
-    let presence = match fleet {
-        Some(fleet) => Presence::fleet(clock.clone(), &fleet.membership).await,
-        None => Presence::new(clock.clone()),
-    };
-    let tasks = match fleet {
-        Some(fleet) => Tasks::fleet(&fleet.membership, task_lifetime).await,
-        None => Tasks::new(),
-    };
+    let exchange = fleet.exchange.clone();
     Shared {
-        revocations,
-        limits: match fleet {
-            Some(fleet) => Limits::fleet(clock.clone(), fleet.exchange.clone()),
-            None => Limits::new(clock.clone()),
-        },
-        presence,
-        tasks,
-        reply_logs: ReplyLogs::new(clock.clone()),
+        revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
+        limits: Limits::fleet(clock.clone(), exchange.clone()),
+        presence: Presence::fleet(clock.clone(), &fleet.membership).await,
+        tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
+        reply_logs,
     }
 }
 

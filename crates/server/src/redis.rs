@@ -1,9 +1,10 @@
 //! The node's way to Redis: begun at the start, told on the log, ended with the node.
 
+use crate::options;
 use antiphon_config::{Config, SocketManager};
-use antiphon_realtime::{Bus, MemoryBus};
+use antiphon_realtime::{MemoryBus, Realtime};
 use antiphon_state::redis::{Connections, NodeOptions, RedisError};
-use antiphon_state::{BusOptions, Exchange, RedisBus};
+use antiphon_state::{BusOptions, Exchange, PollRelay, RedisBus};
 use antiphon_telemetry::names::SOCKET_LOGGER;
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -35,18 +36,22 @@ pub(crate) fn start(
     Ok(Some((connections, exchange)))
 }
 
-/// What joins the sockets of the nodes: Redis where `WEBSOCKET_MANAGER` says so.
-pub(crate) fn bus(config: &Config, exchange: Option<&Exchange>) -> Arc<dyn Bus> {
-    match exchange {
-        Some(exchange) if config.websocket.manager == SocketManager::Redis => {
-            let options = BusOptions {
-                channel: config.websocket.redis_channel.clone(),
-                room_channels: config.websocket.room_channels,
-            };
-            Arc::new(RedisBus::start(exchange.clone(), &options))
-        }
-        _ => Arc::new(MemoryBus::new()),
+/// The sockets of this node, joined with those of the others by Redis where `WEBSOCKET_MANAGER` says so.
+pub(crate) fn realtime(config: &Config, exchange: Option<&Exchange>) -> Realtime {
+    let mut sockets = options::realtime(config);
+    let exchange = exchange.filter(|_| config.websocket.manager == SocketManager::Redis);
+    let Some(exchange) = exchange else { return Realtime::new(sockets, Arc::new(MemoryBus::new())) };
+    let bus = BusOptions {
+        channel: config.websocket.redis_channel.clone(),
+        room_channels: config.websocket.room_channels,
+    };
+    let relay = Arc::new(PollRelay::new(exchange.clone(), sockets.node_tag, sockets.ping_interval));
+    sockets.poll_forward = Some(relay.clone());
+    let realtime = Realtime::new(sockets, Arc::new(RedisBus::start(exchange.clone(), &bus)));
+    if !config.websocket.enabled {
+        relay.serve(realtime.polls());
     }
+    realtime
 }
 
 /// Says what is configured, and what is wrong with it if that is known already.

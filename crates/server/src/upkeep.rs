@@ -1,13 +1,16 @@
 //! Small jobs that run beside the requests of a node.
 
+use antiphon_generation::{Orphans, Replies};
 use antiphon_state::{Limits, Presence, ReplyLogs};
-use antiphon_storage::{Database, StorageError};
-use serde_json::json;
+use antiphon_storage::StorageError;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Time between two sweeps of what expires in memory.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Time between two looks for answers whose node is gone: what is found twice is ended.
+const ORPHAN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Drops what has expired, until `stop`.
 pub(crate) async fn sweep(limits: Limits, presence: Presence, logs: ReplyLogs, stop: CancellationToken) {
@@ -24,21 +27,34 @@ pub(crate) async fn sweep(limits: Limits, presence: Presence, logs: ReplyLogs, s
     }
 }
 
-/// Ends the answers that a process before this one left unfinished; says how many there were.
-///
-/// Right only while this node is alone: in a fleet another node may be writing them.
-pub(crate) async fn end_interrupted(database: &Database) -> Result<usize, StorageError> {
-    let error =
-        json!({ "content": "The server stopped while this was being written. What there is was kept." });
-    let mut ended = 0;
+/// Ends the answers that the last run of a node alone left unfinished.
+pub(crate) async fn end_interrupted(replies: &Replies) -> Result<(), StorageError> {
+    let interrupted = replies.end_interrupted().await?;
+    if interrupted > 0 {
+        tracing::info!(
+            interrupted,
+            "answers that the last run left unfinished were ended with the text they had"
+        );
+    }
+    Ok(())
+}
+
+/// Ends the answers of nodes that are gone, until `stop`.
+pub(crate) async fn end_orphans(replies: Replies, stop: CancellationToken) {
+    let mut interval = tokio::time::interval(ORPHAN_INTERVAL);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut orphans = Orphans::default();
     loop {
-        // Nothing runs yet, so everything that was written before now is somebody else's. They come in portions.
-        let before = ended;
-        for message in database.messages().unfinished(i64::MAX).await? {
-            ended += usize::from(database.messages().interrupt(&message, &error).await?);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = interval.tick() => {}
         }
-        if ended == before {
-            return Ok(ended);
+        match replies.end_orphans(&mut orphans).await {
+            Ok(0) => {}
+            Ok(ended) => {
+                tracing::info!(ended, "answers of a node that is gone were ended with the text they had");
+            }
+            Err(error) => tracing::debug!(%error, "answers of other nodes could not be looked at"),
         }
     }
 }

@@ -221,7 +221,9 @@ impl Server {
         };
         let is_client = |line: &&str| {
             let own = field(line, "user") == USER;
-            let server = field(line, "flags").contains(['S', 'M']);
+            // `MIGRATE` keeps its connection to the other server for ten seconds.
+            let server =
+                field(line, "flags").contains(['S', 'M']) || field(line, "cmd").starts_with("restore");
             !line.is_empty() && !own && !server && !field(line, "name").starts_with("sentinel-")
         };
         Ok(all.lines().filter(is_client).map(str::to_owned).collect())

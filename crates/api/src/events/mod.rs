@@ -102,7 +102,9 @@ fn answer<T: Serialize>(ack: Ack, value: &T) {
 
 /// Sends an envelope of `events`.
 pub(crate) async fn tell<T: Serialize + Sync>(emission: Emission<'_>, envelope: &T) {
-    if let Err(error) = emission.emit(EVENT, envelope).await {
+    if let Err(error) = emission.emit(EVENT, envelope).await
+        && !error.is_told_by_bus()
+    {
         tracing::warn!(%error, "an event did not reach everybody; who missed it sees it with the next reload");
     }
 }

@@ -25,14 +25,18 @@ pub async fn close_revoked(app: App, stop: CancellationToken) {
     }
 }
 
-/// Closes the sockets of a user, or of everybody, whose session does not hold any more.
+/// Closes the sockets of a user, or of everybody, whose session does not hold any more. After messages of other nodes were
+/// missed, the others are put into the rooms that are theirs now.
 async fn recheck(app: &App, user_id: Option<&str>) {
     for socket in app.realtime.sockets() {
-        if let Some(session) = socket.session::<Session>()
-            && user_id.is_none_or(|user_id| session.user_id() == user_id)
-            && super::current(app, &session).await.is_none()
-        {
-            socket.disconnect(super::SIGNED_OUT);
+        let Some(session) = socket.session::<Session>() else { continue };
+        if user_id.is_some_and(|user_id| session.user_id() != user_id) {
+            continue;
+        }
+        match super::current(app, &session).await {
+            None => socket.disconnect(super::SIGNED_OUT),
+            Some(session) if user_id.is_none() => super::channel::mend(app, &socket, &session).await,
+            Some(_) => {}
         }
     }
 }

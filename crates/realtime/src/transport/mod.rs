@@ -5,7 +5,7 @@ mod request;
 mod upgrade;
 mod websocket;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use axum::Router;
 use axum::extract::Request;
@@ -33,6 +33,25 @@ pub(crate) fn router<S: Clone + Send + Sync + 'static>(node: &Arc<Node>) -> Rout
         any(move |request: Request| endpoint(node, request))
     };
     Router::new().route(PATH, handler(node)).route(&format!("{PATH}/"), handler(node))
+}
+
+/// Handles requests that other nodes took in. Does not keep the node alive.
+#[derive(Clone)]
+pub struct PollEndpoint(pub(crate) Weak<Node>);
+
+impl PollEndpoint {
+    /// Answers a request as if it had come here, but takes it nowhere else; `None` when the node is gone.
+    pub async fn handle(&self, request: Request) -> Option<Response> {
+        let node = self.0.upgrade()?;
+        let query = Query::parse(request.uri().query().unwrap_or_default());
+        if node.config.transport != TransportMode::Polling || query.transport != Asked::Polling {
+            return Some(text(StatusCode::BAD_REQUEST, "Invalid transport"));
+        }
+        if let Err(refusal) = check(&node, &request, &query, StatusCode::BAD_REQUEST) {
+            return Some(*refusal);
+        }
+        Some(polling::handle_here(&node, request, query).await)
+    }
 }
 
 async fn endpoint(node: Arc<Node>, request: Request) -> Response {

@@ -72,9 +72,23 @@ pub(super) async fn handle(node: Arc<Node>, request: Request, query: Query) -> R
             _ => invalid_session(),
         };
     };
+    serve(&node, sid, &session, request).await
+}
+
+/// A request that another node took in: for a session of this node, or for none.
+pub(super) async fn handle_here(node: &Node, request: Request, query: Query) -> Response {
+    let sid = query.sid.as_deref().and_then(Sid::parse);
+    let session = sid.and_then(|sid| Some((sid, node.polls.get(&sid)?)));
+    match session {
+        Some((sid, session)) => serve(node, sid, &session, request).await,
+        None => invalid_session(),
+    }
+}
+
+async fn serve(node: &Node, sid: Sid, session: &PollSession, request: Request) -> Response {
     match *request.method() {
-        Method::GET => poll(&node, sid, &session).await,
-        Method::POST => post(&node, sid, &session, request.into_body()).await,
+        Method::GET => poll(node, sid, session).await,
+        Method::POST => post(node, sid, session, request.into_body()).await,
         _ => text(StatusCode::BAD_REQUEST, "Only GET and POST are spoken here"),
     }
 }

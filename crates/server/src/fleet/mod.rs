@@ -4,6 +4,7 @@ mod changes;
 mod fingerprint;
 mod published_settings;
 
+use crate::upkeep;
 use antiphon_api::{App, follow_presence};
 use antiphon_state::{Exchange, LeaseTimes, Membership};
 use antiphon_storage::Database;
@@ -40,6 +41,7 @@ impl Fleet {
     pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
         let Self { exchange, membership, fingerprint } = self;
         jobs.spawn(fingerprint::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
+        jobs.spawn(upkeep::end_orphans(app.replies.clone(), stop.clone()));
         jobs.spawn(membership.run(stop.clone()));
         jobs.spawn(follow_presence(app.clone(), stop.clone()));
         jobs.spawn(changes::follow(app.clone(), exchange, stop.clone()));

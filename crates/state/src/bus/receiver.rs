@@ -1,6 +1,6 @@
 //! What comes from other nodes.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -13,13 +13,11 @@ use crate::exchange::Listener;
 /// Hands messages to the node. Does not keep the bus alive, which holds the exchange that holds this.
 pub(super) struct Receiver {
     bus: Weak<Inner>,
-    /// The subscription has worked before.
-    heard: AtomicBool,
 }
 
 impl Receiver {
     pub(super) fn new(bus: &Arc<Inner>) -> Self {
-        Self { bus: Arc::downgrade(bus), heard: AtomicBool::new(false) }
+        Self { bus: Arc::downgrade(bus) }
     }
 }
 
@@ -45,14 +43,12 @@ impl Listener for Receiver {
 
     fn resumed(&self, gap: Duration) {
         let Some(bus) = self.bus.upgrade() else { return };
-        let first = !self.heard.swap(true, Ordering::Relaxed);
         let unconfirmed = bus.rooms.unconfirmed();
-        // At the start nothing was missed, unless sockets came before Redis.
-        let missed = !first || !unconfirmed.is_empty() || !bus.channels.by_room();
         if !unconfirmed.is_empty() {
             tokio::spawn(Inner::reopen(bus.clone(), unconfirmed));
         }
-        if missed && let (Some(inbox), Some(message)) = (bus.inbox.get(), resync(Target::Everybody, None)) {
+        // At the start this tells nobody, unless sockets came before Redis.
+        if let (Some(inbox), Some(message)) = (bus.inbox.get(), resync(Target::Everybody, None)) {
             tracing::debug!(
                 ?gap,
                 "events of other nodes may have been missed; the sockets of this node are told"

@@ -89,7 +89,7 @@ impl Sender {
         sockets.batch(repeat, batch).await
     }
 
-    /// Sends commands again and tells the rooms that missed something, once Redis is there.
+    /// Tells the rooms that missed something and sends commands again, once Redis is there.
     async fn make_good(&mut self) -> Result<()> {
         if !self.exchange.connections()?.sockets().is_up() {
             return Ok(());
@@ -104,7 +104,8 @@ impl Sender {
             let payload = message.to_json().ok()?;
             Some(Item::new(bus.channels.of(&message), payload, Remedy::of(&message), None))
         });
-        let mut items: Vec<Item> = commands.chain(events).collect();
+        // First those who may leave a room by a command.
+        let mut items: Vec<Item> = events.chain(commands).collect();
         drop(bus);
         while !items.is_empty() {
             let rest = items.split_off(items.len().min(OWED_AT_ONCE));

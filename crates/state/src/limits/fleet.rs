@@ -1,88 +1,50 @@
-//! Attempts counted by all nodes together, in Redis at the main servers.
+//! Attempts of all nodes, counted in Redis under the reference's keys.
 //!
-//! ```text
-//! {prefix}:ratelimit:{key in lower case}:{minute}    counter, as the reference has it; window + 60 s
-//! ```
-//!
-//! `{minute}` is the Unix time divided by 60. The keys of sign-ins are e-mail addresses; those of other limits begin with the name
-//! of the limit.
+//! `{prefix}:ratelimit:{key}:{bucket}`: string counter, one for each minute, expiring with the window. The key of a sign-in is the
+//! e-mail address in lower case; other rules put their name before it. One script counts and sums.
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::time::timeout;
 
-use super::{BUCKET_SECONDS, RateLimit, SIGN_IN};
+use super::{BUCKET_SECONDS, Counter, RateLimit, SIGN_IN};
 use crate::exchange::Exchange;
 use crate::redis::{Repeat, Script};
 
-/// How long an attempt waits for Redis. Then the count of this node alone decides.
-const COUNTED_WITHIN: Duration = Duration::from_millis(250);
+/// Longest wait for the fleet's count; without it the node's own counts.
+const COUNTING: Duration = Duration::from_millis(250);
 
-/// Longest key that is held as it is, in bytes; of a longer one the digest is.
-const MAX_KEY: usize = 320;
-
-/// Counts an attempt in the last bucket, and gives the counts of all.
-///
-/// KEYS: the buckets of the window, oldest first. ARGV: lifetime of a bucket in seconds.
-const COUNT: &str = r"
-redis.call('INCR', KEYS[#KEYS])
-redis.call('EXPIRE', KEYS[#KEYS], ARGV[1])
+/// Counts in the bucket `KEYS[1]`, which lives `ARGV[1]` seconds, and gives the counts of all buckets.
+const COUNT: &str = "if redis.call('INCR', KEYS[1]) == 1 then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
 local counts = {}
-for at, key in ipairs(KEYS) do counts[at] = tonumber(redis.call('GET', key) or '0') or 0 end
-return counts
-";
+for index, key in ipairs(KEYS) do counts[index] = tonumber(redis.call('GET', key) or '0') end
+return counts";
 
-/// The counters of the fleet.
-#[derive(Debug)]
-pub(super) struct FleetCounters {
-    exchange: Exchange,
-    script: Script,
-}
-
-impl FleetCounters {
-    pub(super) fn new(exchange: Exchange) -> Self {
-        Self { exchange, script: Script::new(COUNT) }
-    }
-
-    /// Counts an attempt in the minute `bucket`; gives the attempts per bucket of the window, oldest first, or `None` when Redis
-    /// does not answer in time.
-    pub(super) async fn count(&self, rule: RateLimit, key: &str, bucket: u64) -> Option<Vec<(u64, u32)>> {
-        let connections = self.exchange.connections().ok()?;
-        if !connections.main().is_up() {
-            return None;
+/// Counts an attempt of this moment; `None` when Redis does not answer in time.
+pub(super) async fn count(exchange: &Exchange, rule: RateLimit, key: &str, now: u64) -> Option<Counter> {
+    let bucket = now / BUCKET_SECONDS;
+    let key = key.to_lowercase();
+    let key = if rule.name == SIGN_IN.name { key } else { format!("{}:{key}", rule.name) };
+    let buckets: Vec<u64> = (0..=rule.past_buckets()).map(|past| bucket.saturating_sub(past)).collect();
+    let keys: Vec<String> =
+        buckets.iter().map(|bucket| exchange.key(&format!("ratelimit:{key}:{bucket}"))).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let lifetime = (rule.window.as_secs() + BUCKET_SECONDS).to_string();
+    let script = Script::new(COUNT);
+    // Counted twice after a break is stricter, never looser.
+    let arguments = [lifetime.as_bytes()];
+    let counted = exchange.script::<Vec<u32>>(Repeat::Idempotent, &script, &keys, &arguments);
+    match timeout(COUNTING, counted).await {
+        Ok(Ok(counts)) => {
+            let mut buckets: Vec<(u64, u32)> =
+                buckets.into_iter().zip(counts).filter(|(_, count)| *count > 0).collect();
+            buckets.reverse();
+            Some(Counter { buckets, expires: bucket + rule.past_buckets() + 1 })
         }
-        let key = self.key(rule, key);
-        let buckets = bucket.saturating_sub(rule.past_buckets())..=bucket;
-        let keys: Vec<String> = buckets.clone().map(|bucket| format!("{key}:{bucket}")).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let lifetime = (rule.window.as_secs() + BUCKET_SECONDS).to_string();
-        let arguments = [lifetime.as_bytes()];
-        // Counting twice would refuse too early, so an attempt whose fate is unknown is not repeated.
-        let counting = connections.main().script(Repeat::Once, &self.script, &keys, &arguments);
-        let counts: Vec<u32> = match timeout(COUNTED_WITHIN, counting).await {
-            Ok(Ok(counts)) => counts,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, limit = rule.name, "an attempt is counted by this node alone");
-                return None;
-            }
-            Err(_) => {
-                tracing::debug!(limit = rule.name, "Redis is slow: an attempt is counted by this node alone");
-                return None;
-            }
-        };
-        Some(buckets.zip(counts).collect())
-    }
-
-    fn key(&self, rule: RateLimit, key: &str) -> String {
-        let mut key = key.to_lowercase();
-        if key.len() > MAX_KEY {
-            key = format!("{:x}", Sha256::digest(key.as_bytes()));
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "attempts are counted by this node alone");
+            None
         }
-        if rule.name == SIGN_IN.name {
-            self.exchange.key(&format!("ratelimit:{key}"))
-        } else {
-            self.exchange.key(&format!("ratelimit:{}:{key}", rule.name))
-        }
+        Err(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::exchange::Exchange;
 use crate::membership::Part;
@@ -102,19 +102,6 @@ impl<C: Content> Mirror<C> {
         }
         drop(state);
         self.wake.notify_one();
-    }
-
-    /// Waits until what was noted before is written, at most for `limit`, and not at all while Redis is away.
-    pub(crate) async fn written(&self, limit: Duration) {
-        let up = self
-            .exchange
-            .connections()
-            .is_ok_and(|connections| self.content.names().link(&connections).is_up());
-        let noted = self.state.lock().pending.noted();
-        if up {
-            let mut written = self.written.subscribe();
-            let _ = timeout(limit, written.wait_for(|written| *written >= noted)).await;
-        }
     }
 
     /// Writes all own entries, and reads all others, soon.

@@ -36,6 +36,8 @@ const ASK_LIMIT: Duration = Duration::from_millis(500);
 const MAX_STRANGERS: usize = 12;
 /// A node that owns no slots but was named by a redirection keeps its connection for this long.
 const LINGER: Duration = Duration::from_secs(10);
+/// So long such a node may take to be reached.
+const REACHED: Duration = Duration::from_secs(1);
 /// Connections to nodes that one node keeps at most.
 const MAX_NODES: usize = 1000;
 
@@ -200,7 +202,7 @@ impl Shared {
             // Subscribed before the look, so that no loss falls in between.
             let mut changes = self.label.changes.subscribe();
             let whole = self.is_whole();
-            let pause = if whole { REFRESH } else { REFRESH_WHILE_DOWN };
+            let pause = if whole && !self.has_guests() { REFRESH } else { REFRESH_WHILE_DOWN };
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.refresh.notified() => {}
@@ -219,6 +221,12 @@ impl Shared {
                 return;
             }
         }
+    }
+
+    /// Whether there are connections to nodes that own no slots.
+    fn has_guests(&self) -> bool {
+        let map = self.map.borrow().map.clone();
+        map.is_some_and(|map| self.nodes.lock().len() > map.masters().len())
     }
 
     fn is_whole(&self) -> bool {
@@ -312,10 +320,13 @@ impl Shared {
         for master in &masters {
             self.add(master);
         }
-        // A supervisor without its source ends, and calls that wait for it look for the new owner.
-        self.nodes
-            .lock()
-            .retain(|endpoint, node| masters.contains(endpoint) || node.named.elapsed() < LINGER);
+        // A supervisor without its source ends, and calls that wait for it look for the new owner. Of the others only a master
+        // that has no slots yet is of use: a replica sends everybody on, and who cannot be reached was named by mistake.
+        self.nodes.lock().retain(|endpoint, node| {
+            let reached = node.supervisor.current().is_some() || node.named.elapsed() < REACHED;
+            masters.contains(endpoint)
+                || (node.named.elapsed() < LINGER && reached && !map.nodes().contains(endpoint))
+        });
         let changed = self.map.send_if_modified(|known| {
             let changed = known.map.as_deref() != Some(&map);
             if changed {

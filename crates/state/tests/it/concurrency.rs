@@ -78,7 +78,7 @@ async fn sessions_that_come_and_go_at_once_leave_the_pools_empty() {
 #[tokio::test]
 async fn a_stop_wakes_the_task_that_waits_for_it() {
     let tasks = Tasks::new();
-    let guard = tasks.start("chat", "ada").await.unwrap();
+    let guard = tasks.start("chat", "ada").unwrap();
     let running = tokio::spawn(async move { guard.cancellation().cancelled().await });
     assert_eq!(tasks.stop_item("chat").await.len(), 1);
     running.await.unwrap();

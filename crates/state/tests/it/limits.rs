@@ -70,10 +70,6 @@ async fn the_counters_are_those_of_the_reference_and_end() {
         .await
         .unwrap();
     assert!(matches!(limits.hit(SIGN_IN, "ada@example.org").await, Decision::Limited { .. }));
-    let long = "x".repeat(10_000);
-    limits.hit(SIGN_IN, &long).await;
-    let keys = server.admin(&["KEYS", "open-webui:ratelimit:*"]).await.unwrap();
-    assert!(keys.lines().count() == 3 && keys.lines().all(|key| key.len() < 200), "{keys}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

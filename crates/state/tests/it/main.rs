@@ -8,4 +8,3 @@ mod limits;
 mod lock;
 mod presence;
 mod redis;
-mod tasks;

@@ -10,7 +10,7 @@ use std::time::Duration;
 const FOLLOW: Duration = Duration::from_secs(10);
 
 /// How long a failover that was asked for may take.
-const FAILOVER: Duration = Duration::from_secs(20);
+const FAILOVER: Duration = Duration::from_mins(1);
 
 impl Rig {
     /// Makes all servers replicas of the first, and waits until they follow.

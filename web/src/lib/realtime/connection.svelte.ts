@@ -10,6 +10,9 @@ const GRACE_MS = 1_500;
 
 const HEARTBEAT_SECONDS = 30;
 
+/** After the server says that events were missed, every page reads again; spread, so that not all do it at once. */
+const RESYNC_SPREAD_MS = 1_000;
+
 /** Longest wait for an acknowledgement. */
 const ACK_MS = 10_000;
 
@@ -30,6 +33,7 @@ class Connection {
   #connected = new Set<(resumed: boolean) => void>();
   #heartbeat: ReturnType<typeof setInterval> | undefined;
   #grace: ReturnType<typeof setTimeout> | undefined;
+  #resyncing: ReturnType<typeof setTimeout> | undefined;
   #wasOnline = false;
 
   constructor() {
@@ -67,11 +71,14 @@ class Connection {
       for (const listener of this.#listeners) listener(envelope);
     });
     socket.on('access:updated', () => void session.check());
+    socket.on('antiphon:resync', () => this.#resync());
   }
 
   close(): void {
     clearInterval(this.#heartbeat);
     clearTimeout(this.#grace);
+    clearTimeout(this.#resyncing);
+    this.#resyncing = undefined;
     this.#socket?.removeAllListeners();
     this.#socket?.disconnect();
     this.#socket = null;
@@ -122,7 +129,7 @@ class Connection {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Called on every connect; `resumed` after a break, when everything on the page may be out of date. */
+  /** Called on every connect; `resumed` after a break or missed events, when everything on the page may be out of date. */
   whenConnected(callback: (resumed: boolean) => void): () => void {
     this.#connected.add(callback);
     return () => this.#connected.delete(callback);
@@ -148,6 +155,15 @@ class Connection {
     void session.check().finally(() => {
       if (this.#socket === socket && session.status === 'ready') socket.connect();
     });
+  }
+
+  /** Events may have been missed although the connection held: as after a reconnect, everything is read again. */
+  #resync(): void {
+    this.#resyncing ??= setTimeout(() => {
+      this.#resyncing = undefined;
+      if (!this.online) return;
+      for (const callback of [...this.#connected]) callback(true);
+    }, Math.random() * RESYNC_SPREAD_MS);
   }
 
   #lost(): void {

@@ -1,19 +1,13 @@
 //! Sign-outs and settings of one node hold on all.
 
-use super::{LIMIT, fleet_at, rig};
+use super::{LIMIT, at, fleet_at, rig};
 use crate::support::{Account, Site};
-use antiphon_cluster::{Kind, Node, Rig, wait_until};
+use antiphon_cluster::{Kind, Rig, wait_until};
 use serde_json::json;
 use std::time::Duration;
 
 /// Within this time every node knows.
 const SOON: Duration = Duration::from_secs(1);
-
-/// The same session at another node.
-fn at(node: &Node, account: &Account) -> Account {
-    let session = json!({ "token": account.token, "id": account.id, "email": account.email });
-    Site::at(node.url()).account(session)
-}
 
 async fn is_refused(account: &Account) -> bool {
     account.get("/api/v1/auths/").await.status == 401

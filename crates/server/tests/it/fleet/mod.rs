@@ -1,8 +1,11 @@
 //! Two nodes that share Redis and a database are one server.
 
 mod changes;
+mod tasks;
 
-use antiphon_cluster::{Fleet, Kind, Rig};
+use crate::support::{Account, Site};
+use antiphon_cluster::{Fleet, Kind, Node, Rig};
+use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,7 +14,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// So many nodes at a rig.
 async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
-    let usual = [("ENABLE_OPENAI_API", "false"), ("ENABLE_CHANNELS", "true"), ("GLOBAL_LOG_LEVEL", "DEBUG")];
+    let usual = [
+        ("ENABLE_OPENAI_API", "false"),
+        ("BYPASS_MODEL_ACCESS_CONTROL", "true"),
+        ("ENABLE_CHANNELS", "true"),
+        ("GLOBAL_LOG_LEVEL", "DEBUG"),
+    ];
     let variables = rig.variables().into_iter().map(|(name, value)| (name.to_owned(), value));
     let further = usual.iter().chain(further).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let fleet = Fleet::start(Path::new(env!("CARGO_BIN_EXE_antiphon")), count, variables.chain(further))
@@ -19,6 +27,12 @@ async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
         .expect("nodes");
     fleet.wait_ready(LIMIT).await.expect("ready");
     fleet
+}
+
+/// The same session at another node.
+fn at(node: &Node, account: &Account) -> Account {
+    let session = json!({ "token": account.token, "id": account.id, "email": account.email });
+    Site::at(node.url()).account(session)
 }
 
 async fn rig(kind: Kind) -> Rig {

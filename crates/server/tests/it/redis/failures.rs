@@ -5,7 +5,7 @@
 
 use super::{LIMIT, connections, node};
 use crate::support::{Account, Client, PASSWORD, Site, Socket};
-use antiphon_cluster::{Failure, Kind, Node, Options, Rig, wait_until};
+use antiphon_cluster::{Failure, Fleet, Kind, Node, Options, Rig, wait_until};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::Arc;
@@ -223,15 +223,45 @@ fn tell(line: &Value) {
     }
 }
 
-async fn survives(kind: Kind, tls: bool) {
-    let options = Options { tls, proxied: true, ..Options::new(kind) };
-    let rig = Rig::with(options).await.expect("a rig");
-    let fleet = node(rig.variables()).await;
-    let node = &fleet.nodes()[0];
-    node.wait_ready(LIMIT).await.expect("ready");
-    let people = Arc::new(People::at(node).await);
-    for failure in Failure::of(rig.options()).filter(|failure| all_failures() || QUICK.contains(failure)) {
-        people.wait_recovered(node, &rig, failure).await.expect("whole before");
+/// A node with people on it, and the Redis that is broken under it.
+pub(super) struct Patient {
+    rig: Rig,
+    fleet: Fleet,
+    people: Arc<People>,
+}
+
+impl Patient {
+    pub(super) async fn new(kind: Kind, tls: bool) -> Self {
+        let options = Options { tls, proxied: true, ..Options::new(kind) };
+        let rig = Rig::with(options).await.expect("a rig");
+        let fleet = node(rig.variables()).await;
+        let node = &fleet.nodes()[0];
+        node.wait_ready(LIMIT).await.expect("ready");
+        let people = Arc::new(People::at(node).await);
+        Self { rig, fleet, people }
+    }
+
+    pub(super) fn node(&self) -> &Node {
+        &self.fleet.nodes()[0]
+    }
+
+    /// Tasks of the node, when everything is as it has to be.
+    pub(super) async fn tasks(&self, after: Failure) -> u64 {
+        self.people.wait_recovered(self.node(), &self.rig, after).await.expect("whole");
+        let shown = self.people.ada.get("/api/v1/antiphon/redis").await;
+        shown.expect(200)["tasks"].as_u64().expect("a number")
+    }
+
+    /// The failures that its topology can have.
+    pub(super) fn failures(&self) -> Vec<Failure> {
+        Failure::of(self.rig.options()).collect()
+    }
+
+    /// Breaks something and ends it again while people work, checks what they met, and tells what was measured.
+    pub(super) async fn survives(&self, failure: Failure) {
+        let Self { rig, people, .. } = self;
+        let (node, kind, tls) = (self.node(), rig.options().kind, rig.options().tls);
+        people.wait_recovered(node, rig, failure).await.expect("whole before");
         let logged = node.log().expect("a log").len();
         let stop = Arc::new(AtomicBool::new(false));
         let work = {
@@ -250,7 +280,7 @@ async fn survives(kind: Kind, tls: bool) {
         let ended = broken.end().await.unwrap_or_else(|error| panic!("{failure}: {error}"));
         let ready = node.wait_ready(LIMIT).await.map(|_| ended.elapsed());
         // The bound is for all of it: ready, and every connection where it has to be.
-        let recovered = people.wait_recovered(node, &rig, failure).await;
+        let recovered = people.wait_recovered(node, rig, failure).await;
         let recovery = ended.elapsed();
         stop.store(true, Ordering::Relaxed);
         let seen = work.await.unwrap_or_else(|error| panic!("{failure}: {error}"));
@@ -279,6 +309,15 @@ async fn survives(kind: Kind, tls: bool) {
         assert!(longest < LONGEST_REQUEST, "{failure}: {longest:?}");
         assert_eq!(seen.most_surplus, 0, "{failure}: connections beyond what is to be");
         rig.heal().await.unwrap_or_else(|error| panic!("{failure}: {error}"));
+    }
+}
+
+async fn survives(kind: Kind, tls: bool) {
+    let patient = Patient::new(kind, tls).await;
+    for failure in patient.failures() {
+        if all_failures() || QUICK.contains(&failure) {
+            patient.survives(failure).await;
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! How a node reaches Redis, what it says of that, and how it starts without it.
 //!
-//! Nodes are processes here, so that their log is what an operator sees. How breaks are survived is tested in [`failures`].
+//! Nodes are processes here, so that their log is what an operator sees. How breaks are survived is tested in [`failures`],
+//! what nodes tell each other in [`events`].
 
+mod events;
 mod failures;
+mod soak;
 
 use crate::support::{NodeUnderTest, Site, with_sqlite};
 use antiphon_cluster::{Fleet, Kind, Node, Options, Rig, wait_until};

@@ -219,7 +219,7 @@ async fn read(mut incoming: SplitStream<Wire>, inbox: Arc<Inbox>, out: Out) {
         } else if let Some(arguments) = text.strip_prefix("42") {
             let arguments: Value = serde_json::from_str(arguments).expect("an event");
             let name = arguments[0].as_str().expect("a name");
-            if ["events", "events:channel", "access:updated"].contains(&name) {
+            if ["events", "events:channel", "access:updated", "antiphon:resync"].contains(&name) {
                 inbox.heard.lock().unwrap().push(Heard::new(name, arguments[1].clone()));
             }
         } else if let Some(ack) = text.strip_prefix("43") {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use antiphon_cluster::{Kind, Rig, wait_until};
+use antiphon_cluster::{Kind, Proxy, Rig, wait_until};
 
 use super::support::{Node, USUAL, pair};
 use crate::redis::support::LIMIT;
@@ -46,26 +46,47 @@ async fn while_redis_is_frozen_local_events_go_on_and_afterwards_everybody_reads
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_killed_redis_is_survived_and_commands_are_sent_again() {
+async fn a_killed_redis_is_survived() {
     let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
     let (a, b) = pair(&rig, &USUAL).await;
     let (mut at_a, mut at_b) = (a.member("red").await, b.member("red").await);
     let server = &rig.servers()[0];
     server.kill().expect("killed");
     serves_alone(&a, "Redis is dead").await;
-    a.realtime.leave(&at_b.sid, "red").await.expect("queued");
-    let lost = async || a.bus.totals().lost >= 1001;
-    wait_until("what could not be sent is given up", LIMIT, lost).await.expect("in time");
     // Rooms that are opened meanwhile are heard afterwards.
     let mut late = b.member("blue").await;
     server.restart(false).await.expect("restarted, and empty");
-    at_a.until(RESYNC).await;
-    at_b.until(RESYNC).await;
-    late.until(RESYNC).await;
-    let left = async || b.realtime.members("red").is_empty();
-    wait_until("the room is left although the command was lost", LIMIT, left).await.expect("in time");
+    for client in [&mut at_a, &mut at_b, &mut late] {
+        client.until(RESYNC).await;
+    }
+    b.wait_ready("the restart").await;
     a.realtime.to("blue").emit("after", &1).await.expect("sent");
     late.until(r#"42["after",1]"#).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_cut_off_alone_makes_good_what_the_others_missed() {
+    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let server = rig.servers()[0].address().parse().expect("an address");
+    let proxy = Proxy::start(server).expect("a proxy");
+    let url = format!("redis://127.0.0.1:{}/0", proxy.port);
+    let a = Node::start(&rig, &[("REDIS_URL", &url), ("WEBSOCKET_REDIS_URL", &url)], &USUAL).await;
+    let b = Node::start(&rig, &[], &USUAL).await;
+    let (mut at_b, mut elsewhere) = (b.member("red").await, b.member("blue").await);
+    proxy.cut();
+    let noticed = async || !a.connections.status().is_ready();
+    wait_until("the cut is noticed", LIMIT, noticed).await.expect("in time");
+    a.realtime.to("red").emit("e", &1).await.expect("local sockets get it");
+    a.realtime.leave(&at_b.sid, "red").await.expect("queued");
+    let lost = async || a.bus.totals().lost == 2;
+    wait_until("what cannot be sent is given up", LIMIT, lost).await.expect("in time");
+    proxy.pass();
+    // The subscription of the other node never broke: it is told by the one that was cut off, and only whom it concerns.
+    assert_eq!(at_b.until(RESYNC).await, [""; 0]);
+    let left = async || b.realtime.members("red").is_empty();
+    wait_until("the command is carried out after all", LIMIT, left).await.expect("in time");
+    a.realtime.to("blue").emit("after", &1).await.expect("sent");
+    assert_eq!(elsewhere.until(r#"42["after",1]"#).await, [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,4 +2,5 @@
 
 mod breaks;
 mod cross;
+mod polls;
 mod support;

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use antiphon_cluster::{Rig, wait_until};
-use antiphon_realtime::{Ack, Application, DisconnectReason, Realtime, RealtimeConfig, Socket, tune};
+use antiphon_realtime::{
+    Ack, Application, DisconnectReason, OriginRule, Realtime, RealtimeConfig, Socket, TransportMode, tune,
+};
 use antiphon_state::redis::Connections;
-use antiphon_state::{BusOptions, Exchange, RedisBus};
+use antiphon_state::{BusOptions, Exchange, PollRelay, RedisBus};
 use axum::serve::ListenerExt as _;
 use futures_util::{SinkExt as _, StreamExt as _};
 use parking_lot::Mutex;
@@ -57,6 +59,7 @@ pub(crate) struct Node {
     pub(crate) exchange: Exchange,
     pub(crate) bus: Arc<RedisBus>,
     pub(crate) realtime: Realtime,
+    pub(crate) relay: Arc<PollRelay>,
     pub(crate) address: SocketAddr,
     pub(crate) gone: Arc<Mutex<Vec<String>>>,
 }
@@ -64,6 +67,22 @@ pub(crate) struct Node {
 impl Node {
     /// A node at a rig, whether Redis is there or not.
     pub(crate) async fn begin(rig: &Rig, further: &[(&str, &str)], bus: &BusOptions) -> Self {
+        Self::with(rig, further, bus, RealtimeConfig::default()).await
+    }
+
+    /// A node whose clients poll, at a rig.
+    pub(crate) async fn polling(rig: &Rig) -> Self {
+        let config = RealtimeConfig {
+            transport: TransportMode::Polling,
+            origins: OriginRule::Only(vec!["http://good".to_owned()]),
+            ..RealtimeConfig::default()
+        };
+        let node = Self::with(rig, &[], &USUAL, config).await;
+        node.wait_ready("the start").await;
+        node
+    }
+
+    async fn with(rig: &Rig, further: &[(&str, &str)], bus: &BusOptions, mut config: RealtimeConfig) -> Self {
         let mut variables: Vec<(&str, String)> = rig.variables();
         variables.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let (connections, events) = Connections::start(options(&variables)).expect("the links start");
@@ -72,7 +91,10 @@ impl Node {
         let reader = exchange.clone();
         tokio::spawn(async move { reader.run(events).await });
         let bus = Arc::new(RedisBus::start(exchange.clone(), bus));
-        let realtime = Realtime::new(RealtimeConfig::default(), bus.clone());
+        let relay = Arc::new(PollRelay::new(exchange.clone(), config.node_tag, config.ping_interval));
+        config.poll_forward = Some(relay.clone());
+        let realtime = Realtime::new(config, bus.clone());
+        relay.serve(realtime.polls());
         let gone = Arc::new(Mutex::new(Vec::new()));
         realtime.serve(Arc::new(TestApp { gone: gone.clone() }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -80,7 +102,7 @@ impl Node {
         let listener = listener.tap_io(|stream| tune(stream).expect("tuned"));
         let service = realtime.router::<()>().into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { connections, exchange, bus, realtime, address, gone }
+        Self { connections, exchange, bus, realtime, relay, address, gone }
     }
 
     /// A node at a rig, once it can publish and hears the base channel.
@@ -89,6 +111,11 @@ impl Node {
         node.wait_ready("the start").await;
         let base = bus.channel.clone().unwrap_or_else(|| node.exchange.channel("socketio"));
         node.connections.subscriber().subscribe(&base).await.expect("the base channel");
+        // Once this is heard, the start of the subscription has been told, which has sockets read again.
+        let start = br#"{"method":"leave_room","sid":"none","room":"none"}"#;
+        node.exchange.publish(&base, start).await.expect("published");
+        let heard = async || node.bus.totals().received > 0;
+        wait_until("the base channel is heard", LIMIT, heard).await.expect("in time");
         node
     }
 

@@ -2,9 +2,8 @@
 //!
 //! The rule is that of the fleet's shared counters: an attempt is counted in the bucket of its minute, then the
 //! buckets of the window (its first and last minute included) are summed, and the attempt is refused when the sum is
-//! above the limit. A refused attempt counts too. Keys are held as digests, never in clear.
-//!
-//! In a fleet both this node's count and that of all nodes must allow an attempt. While Redis does not answer, the former decides.
+//! above the limit. A refused attempt counts too. The node holds keys as digests, never in clear. In a fleet an attempt is
+//! counted in Redis as well, and refused when either count says so.
 
 mod fleet;
 
@@ -17,7 +16,6 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
 use crate::exchange::Exchange;
-use fleet::FleetCounters;
 
 /// Seconds of one bucket.
 pub const BUCKET_SECONDS: u64 = 60;
@@ -52,9 +50,7 @@ impl RateLimit {
 }
 
 /// Whether an attempt may go on.
-///
-/// Of two decisions the greater is the stricter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The attempt is within the limit.
     Allowed,
@@ -75,7 +71,7 @@ pub struct Limits {
 struct Inner {
     clock: Clock,
     shards: Vec<Mutex<HashMap<Key, Counter>>>,
-    fleet: Option<FleetCounters>,
+    exchange: Option<Exchange>,
 }
 
 /// Attempts per bucket, oldest first; at most one entry per bucket of the window.
@@ -92,30 +88,30 @@ impl Limits {
         Self::build(clock, None)
     }
 
-    /// Counters that all nodes share.
+    /// Counters of a node that counts together with others.
     pub fn fleet(clock: Clock, exchange: Exchange) -> Self {
-        Self::build(clock, Some(FleetCounters::new(exchange)))
+        Self::build(clock, Some(exchange))
     }
 
-    fn build(clock: Clock, fleet: Option<FleetCounters>) -> Self {
+    fn build(clock: Clock, exchange: Option<Exchange>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { inner: Arc::new(Inner { clock, shards, fleet }) }
+        Self { inner: Arc::new(Inner { clock, shards, exchange }) }
     }
 
     /// Counts one attempt under `key` (case is ignored) and says whether it may go on.
     pub async fn hit(&self, rule: RateLimit, key: &str) -> Decision {
+        let here = self.hit_here(rule, key);
+        // Who is refused here needs no second opinion.
+        let (Decision::Allowed, Some(exchange)) = (here, &self.inner.exchange) else { return here };
         let now = self.inner.clock.unix_seconds();
-        let here = self.hit_here(rule, key, now);
-        let Some(fleet) = &self.inner.fleet else { return here };
-        let bucket = now / BUCKET_SECONDS;
-        match fleet.count(rule, key, bucket).await {
-            Some(buckets) => here.max(Counter { buckets, expires: 0 }.decide(rule, now)),
+        match fleet::count(exchange, rule, key, now).await {
+            Some(counter) => counter.decide(rule, now),
             None => here,
         }
     }
 
-    /// The same by this node's count alone.
-    fn hit_here(&self, rule: RateLimit, key: &str, now: u64) -> Decision {
+    fn hit_here(&self, rule: RateLimit, key: &str) -> Decision {
+        let now = self.inner.clock.unix_seconds();
         let bucket = now / BUCKET_SECONDS;
         let key = digest(rule, key);
         let mut shard = self.inner.shards[usize::from(key[0]) % SHARDS].lock();

@@ -1,0 +1,127 @@
+//! Live events between two nodes that share a database and a Redis.
+
+use super::{LIMIT, rig};
+use crate::support::chat::{Question, deltas, said, start};
+use crate::support::provider::Provider;
+use crate::support::script::tokens;
+use crate::support::{Account, Heard, NodeUnderTest, Place, Socket, on_both};
+use antiphon_cluster::{Kind, Rig, wait_until};
+use serde_json::{Value, json};
+
+on_both!(
+    a_reply_is_heard_on_the_other_node_word_for_word,
+    a_channel_reaches_its_members_on_both_nodes,
+    pages_are_told_to_read_again_after_redis_was_away,
+);
+
+/// Two nodes, a provider for both, and somebody who signed in at each.
+struct Pair {
+    rig: Rig,
+    provider: Provider,
+    a: NodeUnderTest,
+    b: NodeUnderTest,
+    ada: Account,
+    ada_at_b: Account,
+}
+
+async fn pair(place: &Place) -> Pair {
+    let rig = rig(Kind::Standalone).await;
+    let provider = Provider::start().await;
+    let variables = rig.variables();
+    let mut variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    variables.push(("ENABLE_CHANNELS", "true"));
+    let (a, b) = (start(place, &provider, &variables).await, start(place, &provider, &variables).await);
+    for node in [&a, &b] {
+        let ready = async || node.client().get("/ready").await.status == 200;
+        wait_until("the node is ready", LIMIT, ready).await.expect("in time");
+    }
+    let ada = a.sign_up("Ada").await;
+    let ada_at_b = b.sign_in("Ada").await;
+    Pair { rig, provider, a, b, ada, ada_at_b }
+}
+
+async fn a_reply_is_heard_on_the_other_node_word_for_word(place: Place) {
+    let Pair { provider, a, b, ada, ada_at_b, rig: _rig } = pair(&place).await;
+    let (at_a, at_b) = (ada.connect(&a).await, ada_at_b.connect(&b).await);
+    let asked = Question::new("[[tokens=200 hold=50 delay=1]]").with_background().ask(&ada, &at_a).await;
+    at_b.said(asked.answer(), &tokens(50)).await;
+    provider.release();
+    let (here, there) =
+        (at_a.end_of_turn(&asked.chat_id, 1).await, at_b.end_of_turn(&asked.chat_id, 1).await);
+    assert_eq!(said(&there, asked.answer()), tokens(200));
+    let all = |heard: &[Heard]| -> Vec<Value> { deltas(heard, asked.answer()).cloned().collect() };
+    assert_eq!(all(&here), all(&there), "the same pieces in the same order, each once");
+    let kinds = |heard: &[Heard]| -> Vec<String> {
+        let of_answer = heard.iter().filter(|event| event.message_id == asked.answer());
+        of_answer.map(|event| event.kind.clone()).collect()
+    };
+    assert_eq!(kinds(&here), kinds(&there));
+    a.stop().await;
+    b.stop().await;
+}
+
+/// Waits until a socket has heard a message of this content.
+async fn hears(socket: &Socket, content: &str) {
+    let content = content.to_owned();
+    socket
+        .wait_for(format!("the message {content}"), move |heard| {
+            heard
+                .iter()
+                .any(|event| event.envelope["data"]["data"]["content"] == content.as_str())
+                .then_some(())
+        })
+        .await;
+}
+
+async fn a_channel_reaches_its_members_on_both_nodes(place: Place) {
+    let Pair { rig: _rig, provider: _provider, a, b, ada, .. } = pair(&place).await;
+    a.add(&ada, "Bob", "user").await;
+    let bob = b.sign_in("Bob").await;
+    let (of_ada, of_bob) = (ada.connect(&a).await, bob.connect(&b).await);
+    // A channel made after both are there: Bob's socket on the other node is put into its room.
+    let form = json!({ "type": "group", "name": "both", "user_ids": [bob.id] });
+    let made = ada.post("/api/v1/channels/create", form).await.expect(200).clone();
+    let channel = made["id"].as_str().expect("an id");
+    of_bob
+        .wait_for("the new channel", |heard| {
+            heard.iter().any(|event| event.kind == "channel:created").then_some(())
+        })
+        .await;
+    let rejoined = of_bob.call("join-channels", json!({ "auth": { "token": bob.token } })).await;
+    assert_eq!(rejoined, Value::Null, "the event has no answer");
+    let post = format!("/api/v1/channels/{channel}/messages/post");
+    let message = |content: &str| json!({ "content": content, "data": { "files": [] }, "reply_to_id": null });
+    ada.post(&post, message("from a")).await.expect(200);
+    hears(&of_bob, "from a").await;
+    bob.post(&post, message("from b")).await.expect(200);
+    hears(&of_ada, "from b").await;
+    hears(&of_bob, "from b").await;
+    a.stop().await;
+    b.stop().await;
+}
+
+async fn pages_are_told_to_read_again_after_redis_was_away(place: Place) {
+    let Pair { rig, provider, a, b, ada, ada_at_b } = pair(&place).await;
+    let (at_a, at_b) = (ada.connect(&a).await, ada_at_b.connect(&b).await);
+    rig.servers()[0].freeze().expect("frozen");
+    let asked = Question::new("[[tokens=20 hold=10]]").ask(&ada, &at_a).await;
+    at_a.said(asked.answer(), &tokens(10)).await;
+    for node in [&a, &b] {
+        let noticed = async || node.client().get("/ready").await.status == 503;
+        wait_until("the break is noticed", LIMIT, noticed).await.expect("in time");
+    }
+    rig.servers()[0].thaw().expect("thawed");
+    for socket in [&at_a, &at_b] {
+        let told = |heard: &[Heard]| heard.iter().any(|event| event.name == "antiphon:resync").then_some(());
+        socket.wait_for("to read again", told).await;
+    }
+    // Whoever reads now and listens on has all of it.
+    let so_far = ada_at_b.message(&asked.chat_id, asked.answer()).await;
+    assert_eq!(so_far["done"], json!(false));
+    provider.release();
+    at_b.end_of_turn(&asked.chat_id, 1).await;
+    let whole = ada_at_b.message(&asked.chat_id, asked.answer()).await;
+    assert_eq!(whole["content"], json!(tokens(20)));
+    a.stop().await;
+    b.stop().await;
+}

@@ -1,0 +1,64 @@
+/** A Redis server of its own, on a free port of this machine. */
+
+import { spawn } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { until } from "./wait.mjs";
+
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** A port that was free a moment ago: Redis cannot say which one it got from the system. */
+async function freePort() {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+function answers(port) {
+  return new Promise((done) => {
+    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"));
+    socket.once("data", (data) => {
+      done(data.toString().startsWith("+PONG"));
+      socket.destroy();
+    });
+    socket.once("error", () => done(false));
+  });
+}
+
+export class Redis {
+  #child;
+  #folder;
+  url;
+
+  static async start() {
+    const redis = new Redis();
+    const port = await freePort();
+    redis.#folder = await mkdtemp(join(tmpdir(), "antiphon-redis-"));
+    redis.#child = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
+      cwd: redis.#folder,
+      stdio: "ignore",
+    });
+    running.add(redis.#child);
+    redis.url = `redis://127.0.0.1:${port}/0`;
+    try {
+      await until(() => answers(port), { what: "Redis answers" });
+    } catch (error) {
+      await redis.stop();
+      throw error;
+    }
+    return redis;
+  }
+
+  async stop() {
+    this.#child.kill("SIGKILL");
+    running.delete(this.#child);
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
