@@ -8,3 +8,4 @@ mod limits;
 mod lock;
 mod presence;
 mod redis;
+mod tasks;
