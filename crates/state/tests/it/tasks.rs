@@ -19,7 +19,10 @@ async fn ends(guard: &TaskGuard, within: Duration) {
 
 async fn tasks_are_listed_and_stopped_from_every_node(kind: Kind) {
     let rig = Rig::start(kind, false).await.expect("a rig");
-    let (a, b) = members(&rig).await;
+    listed_and_stopped(members(&rig).await).await;
+}
+
+async fn listed_and_stopped((a, b): (Member, Member)) {
     let one = a.tasks.start("chat", "ada").unwrap();
     let two = a.tasks.start("chat", "ada").unwrap();
     let three = b.tasks.start("other", "bob").unwrap();
@@ -59,6 +62,18 @@ async fn every_node_lists_and_stops_the_tasks_of_all_with_sentinel() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_node_lists_and_stops_the_tasks_of_all_in_a_cluster() {
     tasks_are_listed_and_stopped_from_every_node(Kind::Cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_node_lists_and_stops_the_tasks_of_all_with_a_server_for_sockets_alone() {
+    let general = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let sockets = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let further = [("WEBSOCKET_REDIS_URL", sockets.url())];
+    let further = further.each_ref().map(|(name, url)| (*name, url.as_str()));
+    let two = (Member::start(&general, &further).await, Member::start(&general, &further).await);
+    listed_and_stopped(two).await;
+    let keys = sockets.servers()[0].admin(&["KEYS", "open-webui:*tasks*"]).await.unwrap();
+    assert_eq!(keys.trim(), "", "tasks are at the other server");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
