@@ -237,10 +237,10 @@ async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared 
     let exchange = fleet.exchange.clone();
     Shared {
         revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
-        limits: Limits::fleet(clock.clone(), exchange.clone()),
+        limits: Limits::fleet(clock.clone(), exchange),
         presence: Presence::fleet(clock.clone(), &fleet.membership).await,
-        tasks: Tasks::fleet(exchange, config.redis.task_ttl).await,
         realtime,
+        tasks: Tasks::fleet(&fleet.membership, config.redis.task_ttl).await,
         reply_logs,
     }
 }

@@ -72,8 +72,8 @@ pub(crate) fn introduce(config: &Config, connections: Option<&Arc<Connections>>)
         tracing::debug!(target: SOCKET_LOGGER, "Using Redis to manage websockets.");
     }
     tracing::info!(
-        "Live events cross nodes by this version, but presence, sign-outs and limits are still kept by each node: let one \
-         node serve a database."
+        "Nodes with this REDIS_KEY_PREFIX, database and secret are one server: events, presence, sign-outs, settings, tasks, limits \
+         and live replies are shared."
     );
     for link in connections.status().links {
         if let (Some(fault), Some(remedy)) = (&link.fault, &link.remedy)

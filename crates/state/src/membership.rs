@@ -72,6 +72,7 @@ struct Inner {
     left: CancellationToken,
     renew: Script,
     remove: Script,
+    lapsed: Script,
 }
 
 /// Renews. Gives whether the lease was not there, and the nodes whose lease has lapsed.
@@ -91,10 +92,20 @@ return {fresh, lapsed}
 const REMOVE: &str = r"
 if ARGV[2] == '0' then
   local time = redis.call('TIME')
-  local until_ = redis.call('ZSCORE', KEYS[1], ARGV[1])
-  if until_ and tonumber(until_) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
+  local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
+  if lapses and tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
 end
 return redis.call('ZREM', KEYS[1], ARGV[1])
+";
+
+/// Whether the lease of a node has lapsed.
+///
+/// KEYS: nodes. ARGV: node.
+const LAPSED: &str = r"
+local time = redis.call('TIME')
+local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if lapses and tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
+return 1
 ";
 
 impl Membership {
@@ -109,6 +120,7 @@ impl Membership {
             left: CancellationToken::new(),
             renew: Script::new(RENEW),
             remove: Script::new(REMOVE),
+            lapsed: Script::new(LAPSED),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -196,10 +208,21 @@ impl Membership {
         connections.sockets().script(Repeat::Idempotent, &inner.renew, &[&inner.nodes], &arguments).await
     }
 
+    async fn has_lapsed(&self, node: &str) -> Result<bool> {
+        let inner = &self.inner;
+        let connections = inner.exchange.connections()?;
+        let arguments = [node.as_bytes()];
+        connections.sockets().script(Repeat::Idempotent, &inner.lapsed, &[&inner.nodes], &arguments).await
+    }
+
     /// Removes what a node owns, and then the node.
     async fn clean(&self, node: &str, own: bool) -> Result<()> {
         let mut portions = 0;
         for part in self.parts() {
+            // Parts at other servers cannot see the lease.
+            if !own && !self.has_lapsed(node).await? {
+                return Ok(());
+            }
             while !part.clean(node, own).await? {
                 portions += 1;
                 if portions == MAX_PORTIONS {

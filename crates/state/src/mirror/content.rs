@@ -33,6 +33,16 @@ impl Names {
         }
     }
 
+    /// The same at the main servers; the channel is at those of the sockets, where the subscription is.
+    pub(crate) fn at_main(exchange: &Exchange, table: &str, kind: &'static str, channel: &str) -> Self {
+        Self {
+            table: exchange.key(table),
+            owned: exchange.key("antiphon:node"),
+            main: true,
+            ..Self::at_sockets(exchange, table, kind, channel)
+        }
+    }
+
     /// The hash of all entries.
     pub(crate) fn table(&self) -> &str {
         &self.table

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use crate::exchange::Exchange;
@@ -41,8 +41,6 @@ pub(crate) struct Mirror<C> {
     wake: Notify,
     /// Held while something is written.
     writing: tokio::sync::Mutex<()>,
-    /// How many of the noted changes are written.
-    written: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -50,13 +48,24 @@ struct State {
     pending: Pending,
     /// All own entries are to be written.
     rewrite: bool,
-    /// All foreign entries are to be read.
-    reread: bool,
+    foreign: Foreign,
     /// Nothing is written any more.
     closed: bool,
     /// Entries of which something was heard since a reading began.
     heard: Option<HashSet<Arc<str>>>,
     drift: Drift,
+}
+
+/// How well the entries of other nodes are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Foreign {
+    /// Some may have been missed: all are to be read.
+    #[default]
+    Stale,
+    /// They are being read.
+    Reading,
+    /// Whatever is heard now completes them.
+    Known,
 }
 
 /// By how many entries Redis has more than this node knows.
@@ -87,7 +96,6 @@ impl<C: Content> Mirror<C> {
             state: Mutex::default(),
             wake: Notify::new(),
             writing: tokio::sync::Mutex::default(),
-            written: watch::channel(0).0,
         }
     }
 
@@ -104,11 +112,18 @@ impl<C: Content> Mirror<C> {
         self.wake.notify_one();
     }
 
+    /// Whether all entries of other nodes are known: nothing is missed now, and what was missed has been read.
+    pub(crate) fn is_complete(&self) -> bool {
+        let ready = self.exchange.connections().is_ok_and(|connections| connections.status().is_ready());
+        let state = self.state.lock();
+        ready && state.foreign == Foreign::Known
+    }
+
     /// Writes all own entries, and reads all others, soon.
     pub(crate) fn repair(&self) {
         let mut state = self.state.lock();
         state.rewrite = true;
-        state.reread = true;
+        state.foreign = Foreign::Stale;
         drop(state);
         self.wake.notify_one();
     }
@@ -121,17 +136,14 @@ impl<C: Content> Mirror<C> {
             if state.closed {
                 return Ok(false);
             }
-            (std::mem::take(&mut state.rewrite), std::mem::take(&mut state.reread))
+            (std::mem::take(&mut state.rewrite), state.foreign == Foreign::Stale)
         };
         if rewrite && let Err(error) = self.note_all().await {
-            let mut state = self.state.lock();
-            state.rewrite = true;
-            state.reread |= reread;
+            self.state.lock().rewrite = true;
             return Err(error);
         }
-        if reread && let Err(error) = self.read().await {
-            self.state.lock().reread = true;
-            return Err(error);
+        if reread {
+            self.read().await?;
         }
         Ok(self.write().await? || rewrite || reread)
     }
@@ -163,27 +175,20 @@ impl<C: Content> Mirror<C> {
     async fn write(&self) -> Result<bool> {
         let mut taken: HashMap<Arc<str>, bool> = HashMap::new();
         let mut changes = Changes::default();
-        let noted = loop {
-            let mut state = self.state.lock();
-            if taken.len() == PORTION || changes.bytes() > PORTION_BYTES {
-                break None;
-            }
-            let Some((id, tell)) = state.pending.pop() else { break Some(state.pending.noted()) };
-            drop(state);
+        while taken.len() < PORTION && changes.bytes() <= PORTION_BYTES {
+            // In a statement of its own: the lock must not be held while the content is asked.
+            let next = self.state.lock().pending.pop();
+            let Some((id, tell)) = next else { break };
             changes.add(&id, self.content.record(&id), tell);
             taken.insert(id, tell);
-        };
+        }
         if taken.is_empty() {
-            self.written.send_replace(noted.unwrap_or_default());
             return Ok(false);
         }
         match self.content.write(&changes).await {
             Ok(lost) => {
                 if lost {
                     self.state.lock().rewrite = true;
-                }
-                if let Some(noted) = noted {
-                    self.written.send_replace(noted);
                 }
                 Ok(true)
             }
@@ -201,8 +206,9 @@ impl<C: Content> Mirror<C> {
 
     /// Compares the numbers of entries with those in Redis.
     async fn compare(&self) -> Result<()> {
-        let idle =
-            |state: &State| state.pending.is_empty() && !state.rewrite && !state.reread && !state.closed;
+        let idle = |state: &State| {
+            state.pending.is_empty() && !state.rewrite && state.foreign == Foreign::Known && !state.closed
+        };
         if !idle(&self.state.lock()) {
             return Ok(());
         }
@@ -220,8 +226,10 @@ impl<C: Content> Mirror<C> {
         }
         let drifted = state.drift.calls_for_reading(all - count(own) - count(foreign));
         state.rewrite |= owned != count(own);
-        state.reread |= drifted;
-        if state.rewrite || state.reread {
+        if drifted {
+            state.foreign = Foreign::Stale;
+        }
+        if state.rewrite || drifted {
             tracing::debug!(
                 table = names.table(),
                 owned,

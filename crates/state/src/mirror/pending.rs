@@ -6,20 +6,17 @@ use std::sync::Arc;
 /// Entries that wait. With more of them the whole is written again, which costs less than remembering.
 const MAX_WAITING: usize = 100_000;
 
-/// A queue that holds each entry once, and counts what was put into it.
+/// A queue that holds each entry once.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     order: VecDeque<Arc<str>>,
     /// Whether the others are told of the change.
     tell: HashMap<Arc<str>, bool>,
-    /// How many changes were noted since the start.
-    noted: u64,
 }
 
 impl Pending {
     /// Notes a change; false when there are too many, of which none is kept then.
     pub(super) fn note(&mut self, id: &str, tell: bool) -> bool {
-        self.noted += 1;
         if let Some(told) = self.tell.get_mut(id) {
             *told |= tell;
             return true;
@@ -45,10 +42,6 @@ impl Pending {
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
-
-    pub(super) fn noted(&self) -> u64 {
-        self.noted
-    }
 }
 
 #[cfg(test)]
@@ -62,7 +55,6 @@ mod tests {
         assert_eq!(pending.pop(), Some(("a".into(), true)));
         assert_eq!(pending.pop(), Some(("b".into(), false)));
         assert_eq!(pending.pop(), None);
-        assert_eq!(pending.noted(), 3);
     }
 
     #[test]

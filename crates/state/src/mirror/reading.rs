@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Content, Mirror};
+use super::{Content, Foreign, Mirror};
 use crate::exchange::Listener;
 use crate::redis::{Repeat, Result, cmd};
 
@@ -62,11 +62,25 @@ impl<C: Content> Mirror<C> {
 
     /// Reads all entries. What is heard meanwhile is newer than what is read.
     pub(super) async fn read(&self) -> Result<()> {
-        self.state.lock().heard = Some(HashSet::new());
+        {
+            let mut state = self.state.lock();
+            state.heard = Some(HashSet::new());
+            state.foreign = Foreign::Reading;
+        }
         let read = self.read_pieces().await;
         let mut state = self.state.lock();
         let heard = state.heard.take().unwrap_or_default();
-        let seen = read?;
+        let seen = match read {
+            Ok(seen) => seen,
+            Err(error) => {
+                state.foreign = Foreign::Stale;
+                return Err(error);
+            }
+        };
+        // Unless something was missed once more meanwhile.
+        if state.foreign == Foreign::Reading {
+            state.foreign = Foreign::Known;
+        }
         for id in self.content.foreign() {
             if !seen.contains(&id) && !heard.contains(&id) {
                 self.content.remove(&id);

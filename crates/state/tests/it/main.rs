@@ -4,5 +4,8 @@
 
 mod bus;
 mod concurrency;
+mod limits;
+mod lock;
 mod presence;
 mod redis;
+mod tasks;

@@ -94,8 +94,12 @@ async fn a_reply_survives_the_loss_of_everything_in_redis() {
     let asked = scene.ask("[[tokens=4 hang=2]]").await;
     scene.wait_listed(&asked).await;
     rig.servers()[0].admin(&["FLUSHALL"]).await.expect("flushed");
-    assert!(!scene.is_listed(&asked).await);
-    scene.wait_listed(&asked).await;
+    assert!(scene.is_listed(&asked).await, "the nodes know it all the same");
+    let written = async || {
+        let count = rig.servers()[0].admin(&["HLEN", "open-webui:tasks"]).await;
+        count.is_ok_and(|count| count == "1")
+    };
+    wait_until("it is written again", LIMIT, written).await.expect("in time");
     rig.servers()[0].restart(false).await.expect("restarted");
     scene.wait_listed(&asked).await;
     let message = scene.there.message(&asked.chat_id, asked.answer()).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use antiphon_cluster::{Rig, wait_until};
 use antiphon_state::redis::Connections;
-use antiphon_state::{Clock, Exchange, LeaseTimes, Membership, Presence};
+use antiphon_state::{Clock, Exchange, LeaseTimes, Membership, Presence, Tasks};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -15,13 +15,17 @@ use crate::redis::support::{LIMIT, options};
 pub(crate) const TIMES: LeaseTimes =
     LeaseTimes { renew: Duration::from_millis(300), lapse: Duration::from_millis(1500) };
 
+/// Lifetime of a task's key; more than the time between two renewals.
+const TASK_LIFETIME: Duration = Duration::from_secs(2);
+
 /// One node.
 pub(crate) struct Member {
     pub(crate) connections: Arc<Connections>,
     pub(crate) exchange: Exchange,
     pub(crate) membership: Membership,
     pub(crate) presence: Presence,
-    tasks: Vec<JoinHandle<()>>,
+    pub(crate) tasks: Tasks,
+    running: Vec<JoinHandle<()>>,
 }
 
 impl Member {
@@ -36,8 +40,9 @@ impl Member {
         let reading = tokio::spawn(async move { reader.run(events).await });
         let membership = Membership::new(exchange.clone(), TIMES);
         let presence = Presence::fleet(Clock::system(), &membership).await;
+        let tasks = Tasks::fleet(&membership, Some(TASK_LIFETIME)).await;
         let holding = tokio::spawn(membership.clone().run(CancellationToken::new()));
-        Self { connections, exchange, membership, presence, tasks: vec![reading, holding] }
+        Self { connections, exchange, membership, presence, tasks, running: vec![reading, holding] }
     }
 
     /// A node at a rig, once it is ready and has read what others wrote.
@@ -49,7 +54,7 @@ impl Member {
 
     /// Ends it as a killed process does.
     pub(crate) fn kill(mut self) {
-        self.tasks.drain(..).for_each(|task| task.abort());
+        self.running.drain(..).for_each(|task| task.abort());
     }
 }
 
