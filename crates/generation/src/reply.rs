@@ -12,7 +12,7 @@ use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -23,6 +23,8 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 /// Longest that joined deltas are held back while the provider keeps the stream full.
 const MAX_HOLD: Duration = Duration::from_millis(25);
 
+/// Time between two tellings of a whole reply: when many nodes missed events, each says so.
+const WHOLE_EVERY: Duration = Duration::from_secs(2);
 /// Tries to store the finished message before it is given up with an error in the log.
 const STORE_TRIES: u32 = 5;
 
@@ -112,6 +114,8 @@ struct Run<'a> {
     pace: Pace,
     log: Option<ReplyWriter>,
     held_since: Option<Instant>,
+    /// What [`antiphon_state::ReplyLogs::missed`] was when the whole reply was told last, and when that was.
+    missed: (u64, Instant),
     /// Whether the connection had its turn since the last chunk and brought none.
     looked: bool,
     saved_at: Instant,
@@ -142,6 +146,7 @@ impl<'a> Run<'a> {
             pace: Pace::default(),
             log,
             held_since: None,
+            missed: (reply.services.reply_logs.missed(), Instant::now()),
             looked: false,
             saved_at: Instant::now(),
             unsaved: false,
@@ -290,6 +295,19 @@ impl<'a> Run<'a> {
         }
         self.pace.told(Instant::now());
         self.unsaved = true;
+        self.tell_whole_if_missed().await;
+    }
+
+    /// Tells the whole reply so far when sockets of another node may have missed a part. Clients that know of no
+    /// resynchronisation are in step again by that.
+    async fn tell_whole_if_missed(&mut self) {
+        let missed = self.reply.services.reply_logs.missed();
+        if missed == self.missed.0 || self.missed.1.elapsed() < WHOLE_EVERY {
+            return;
+        }
+        self.missed = (missed, Instant::now());
+        let whole = json!({ "output": self.output.json(Status::InProgress) });
+        self.reply.audience.tell("chat:completion", &whole).await;
     }
 
     async fn append(&mut self, encoded: &RawValue, text: &str) {

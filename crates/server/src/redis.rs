@@ -55,7 +55,7 @@ pub(crate) fn realtime(config: &Config, exchange: Option<&Exchange>, clock: Cloc
     if !config.websocket.enabled {
         relay.serve(realtime.polls());
     }
-    (realtime, ReplyLogs::fleet(clock, exchange.clone(), &bus))
+    (realtime, ReplyLogs::fleet(clock, exchange, &bus))
 }
 
 /// Says what is configured, and what is wrong with it if that is known already.

@@ -31,6 +31,17 @@ pub struct Exchange {
     inner: Arc<Inner>,
 }
 
+/// An exchange that is not kept: what a [`Listener`] holds that the exchange itself holds.
+#[derive(Clone)]
+pub(crate) struct WeakExchange(Weak<Inner>);
+
+impl WeakExchange {
+    /// The exchange, while somebody else has it.
+    pub(crate) fn upgrade(&self) -> Option<Exchange> {
+        self.0.upgrade().map(|inner| Exchange { inner })
+    }
+}
+
 struct Inner {
     connections: Weak<Connections>,
     node_id: Arc<str>,
@@ -103,6 +114,11 @@ impl Exchange {
     /// Gives the messages of all other channels to a listener, which subscribes to them itself.
     pub fn listen_to_the_rest(&self, listener: Arc<dyn Listener>) {
         *self.inner.rest.write() = Some(listener);
+    }
+
+    /// This exchange, for a listener of its own.
+    pub(crate) fn downgrade(&self) -> WeakExchange {
+        WeakExchange(Arc::downgrade(&self.inner))
     }
 
     /// The id of this node, 32 hexadecimal digits: another one after each start.

@@ -11,6 +11,7 @@
 #![expect(clippy::unused_async, reason = "the Redis form of these calls waits for the network")]
 
 mod log;
+mod missed;
 mod shared;
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::clock::Clock;
 use crate::error::{Result, StateError};
 use crate::exchange::Exchange;
 use log::Log;
+use missed::Missed;
 use shared::{Shared, SharedWriter};
 
 /// Most replies held at once, finished ones of the last minute included.
@@ -165,6 +167,7 @@ struct Inner {
     node_limit: usize,
     /// Where the nodes of a fleet write and read the logs.
     shared: Option<Shared>,
+    missed: Missed,
 }
 
 /// The one writer of a reply. Dropping it leaves the log as it is: unfinished, for somebody to take over.
@@ -183,9 +186,12 @@ impl ReplyLogs {
         Self::with_node_limit(clock, MAX_NODE_BYTES)
     }
 
-    /// No replies; those of other nodes are read over Redis, and these go there with their events.
-    pub fn fleet(clock: Clock, exchange: Exchange, bus: &RedisBus) -> Self {
-        Self::build(clock, MAX_NODE_BYTES, Some(Shared::new(exchange, bus.log_way())))
+    /// No replies; those of other nodes are read over Redis, and these go there with their events. Must be called inside a
+    /// Tokio runtime.
+    pub fn fleet(clock: Clock, exchange: &Exchange, bus: &RedisBus) -> Self {
+        let logs = Self::build(clock, MAX_NODE_BYTES, Some(Shared::new(exchange.clone(), bus.log_way())));
+        logs.inner.missed.listen(exchange);
+        logs
     }
 
     /// No replies, and room for `node_limit` bytes of entries, for tests of the bound.
@@ -202,6 +208,7 @@ impl ReplyLogs {
                 bytes: AtomicUsize::new(0),
                 node_limit,
                 shared,
+                missed: Missed::default(),
             }),
         }
     }
@@ -273,6 +280,11 @@ impl ReplyLogs {
     pub fn purge(&self) -> usize {
         let now = self.inner.clock.unix_seconds();
         self.purge_locked(&mut self.inner.logs.lock(), now)
+    }
+
+    /// A number that changes when sockets of some node may have missed events: whoever writes a reply tells all of it again.
+    pub fn missed(&self) -> u64 {
+        self.inner.missed.count()
     }
 
     /// How many replies are held, just finished ones included.

@@ -115,7 +115,7 @@ async fn pages_are_told_to_read_again_after_redis_was_away(place: Place) {
     let Pair { rig, provider, a, b, ada, ada_at_b } = pair(&place).await;
     let (at_a, at_b) = (ada.connect(&a).await, ada_at_b.connect(&b).await);
     rig.servers()[0].freeze().expect("frozen");
-    let asked = Question::new("[[tokens=20 hold=10]]").ask(&ada, &at_a).await;
+    let asked = Question::new("[[tokens=800 hold=10 delay=5]]").ask(&ada, &at_a).await;
     at_a.said(asked.answer(), &tokens(10)).await;
     for node in [&a, &b] {
         let noticed = async || node.client().get("/ready").await.status == 503;
@@ -130,9 +130,21 @@ async fn pages_are_told_to_read_again_after_redis_was_away(place: Place) {
     let so_far = ada_at_b.message(&asked.chat_id, asked.answer()).await;
     assert_eq!(so_far["done"], json!(false));
     provider.release();
+    // Clients that know nothing of that get the whole reply so far once more, while it goes on.
+    let answer = asked.answer().to_owned();
+    let so_far = at_b
+        .wait_for("the whole reply so far", move |heard| {
+            let of_answer =
+                heard.iter().filter(|event| event.message_id == answer && event.kind == "chat:completion");
+            of_answer.map(|event| event.data.clone()).find(|data| data["output"].is_array())
+        })
+        .await;
+    assert_eq!(so_far["done"], Value::Null, "before the end");
+    let text = so_far["output"][0]["content"][0]["text"].as_str().expect("a text");
+    assert!(text.len() > tokens(10).len() && tokens(800).starts_with(text), "{text}");
     at_b.end_of_turn(&asked.chat_id, 1).await;
     let whole = ada_at_b.message(&asked.chat_id, asked.answer()).await;
-    assert_eq!(whole["content"], json!(tokens(20)));
+    assert_eq!(whole["content"], json!(tokens(800)));
     a.stop().await;
     b.stop().await;
 }
