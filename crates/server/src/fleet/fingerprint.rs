@@ -2,19 +2,28 @@
 
 use antiphon_api::RedisLinks;
 use antiphon_state::Exchange;
-use antiphon_state::redis::{RedisError, Repeat, Script};
+use antiphon_state::redis::{RedisError, Repeat, Script, cmd};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::Duration;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is shown again.
-const RENEWAL: Duration = Duration::from_secs(5);
+const RENEWAL: Duration = Duration::from_secs(3);
 
-/// How long it stays without a node, in seconds: so long a fleet has to be away before another one can take its prefix.
-const LIFETIME: u64 = 20;
+/// How long it stays without a node, in seconds: so long after a fleet was killed another one can take its prefix.
+const LIFETIME: u64 = 12;
+
+/// How long it stays after a node has stopped in order, in seconds: other nodes show it again before.
+const AFTER_STOP: u64 = 4;
+
+/// How long one look may take at the start.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// Pause between two looks at the start.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
 /// Nodes of other formats do not understand each other's messages.
 const FORMAT: u32 = 1;
@@ -69,7 +78,7 @@ impl fmt::Display for Stranger {
         )?;
         formatter.write_str(
             "Give all nodes of one installation the same WEBUI_SECRET_KEY, DATABASE_URL and version, and each installation a \
-             REDIS_KEY_PREFIX of its own. After all nodes of the other installation have stopped, the prefix is free within 20 s.",
+             REDIS_KEY_PREFIX of its own. After all nodes of the other installation have ended, the prefix is free within 12 s.",
         )
     }
 }
@@ -113,6 +122,31 @@ impl Fingerprint {
         Ok(Seen::Other(Stranger { prefix, differs }))
     }
 
+    /// Waits until a prefix that belongs to others is free, as long as one whose nodes were killed takes. Without an answer from
+    /// Redis nothing is waited for: [`guard`] finds out later.
+    pub(crate) async fn join(&self, exchange: &Exchange) -> Result<(), Stranger> {
+        let end = Instant::now() + Duration::from_secs(LIFETIME + 1);
+        let mut said = false;
+        loop {
+            let Ok(Ok(Seen::Other(stranger))) = timeout(FIRST_LOOK, self.show(exchange, true)).await else {
+                return Ok(());
+            };
+            if Instant::now() >= end {
+                return Err(stranger);
+            }
+            if !std::mem::replace(&mut said, true) {
+                tracing::warn!("{stranger} Waiting for that.");
+            }
+            sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// Lets the prefix go soon, if no other node shows it again.
+    async fn leave(&self, exchange: &Exchange) -> Result<(), RedisError> {
+        let expire = cmd("EXPIRE").arg(exchange.key("antiphon:fleet")).arg(AFTER_STOP).take();
+        exchange.connections()?.main().command(Repeat::Idempotent, expire).await
+    }
+
     fn differs(&self, other: &Self) -> Vec<&'static str> {
         let mut differs = Vec::new();
         if self.format != other.format {
@@ -140,7 +174,7 @@ pub(crate) async fn guard(
     let (mut stranger, mut free) = (false, 0);
     loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
         match fingerprint.show(&exchange, !stranger || free >= ROUNDS_FREE).await {
@@ -158,6 +192,9 @@ pub(crate) async fn guard(
             Ok(Seen::Free) => free += 1,
             Err(error) => tracing::debug!(%error, "the fingerprint could not be shown"),
         }
+    }
+    if !stranger && let Err(error) = fingerprint.leave(&exchange).await {
+        tracing::debug!(%error, "the fingerprint stays until its time is over");
     }
 }
 

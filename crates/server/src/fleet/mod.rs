@@ -9,13 +9,9 @@ use antiphon_api::{App, follow_presence};
 use antiphon_state::{Exchange, LeaseTimes, Membership};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
-use fingerprint::{Fingerprint, Seen};
-use std::time::Duration;
+use fingerprint::Fingerprint;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-
-/// How long the start waits for Redis to say whether this node belongs to the fleet there.
-const FIRST_LOOK: Duration = Duration::from_secs(1);
 
 /// The node's place among the others.
 pub(crate) struct Fleet {
@@ -25,14 +21,11 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Fails when other nodes use the prefix with another secret or database. Without an answer from Redis that is found out later.
+    /// Fails when other nodes use the prefix with another secret or database, and go on doing so.
     pub(crate) async fn join(exchange: Exchange, secret: &str, database: &Database) -> Result<Self> {
         let id = database.installation_id().await.context("the id of the database cannot be read")?;
         let fingerprint = Fingerprint::new(secret, &id);
-        let shown = tokio::time::timeout(FIRST_LOOK, fingerprint.show(&exchange, true)).await;
-        if let Ok(Ok(Seen::Other(stranger))) = shown {
-            return Err(stranger.into());
-        }
+        fingerprint.join(&exchange).await?;
         let membership = Membership::new(exchange.clone(), LeaseTimes::default());
         Ok(Self { exchange, membership, fingerprint })
     }

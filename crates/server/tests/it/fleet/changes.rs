@@ -2,8 +2,9 @@
 
 use super::{LIMIT, at, fleet_at, rig};
 use crate::support::{Account, Site};
-use antiphon_cluster::{Kind, Rig, wait_until};
+use antiphon_cluster::{Fleet, Kind, Rig, wait_until};
 use serde_json::json;
+use std::path::Path;
 use std::time::Duration;
 
 /// Within this time every node knows.
@@ -114,14 +115,18 @@ async fn a_change_of_settings_is_served_by_every_node() {
 async fn a_node_with_another_secret_or_database_is_refused() {
     let rig = rig(Kind::Standalone).await;
     let mut fleet = fleet_at(&rig, 1, &[]).await;
-    for (name, value, said) in [
-        ("WEBUI_SECRET_KEY", "another-secret-key", "another secret key (WEBUI_SECRET_KEY)"),
-        ("DATABASE_URL", "sqlite:///another.db", "another database (DATABASE_URL)"),
+    let program = Path::new(env!("CARGO_BIN_EXE_antiphon"));
+    // Each waits whether the others go, so they wait at the same time.
+    let (with_secret, with_database) = tokio::join!(
+        fleet.add(&[("WEBUI_SECRET_KEY", "another-secret-key")]),
+        Fleet::start(program, 1, rig.variables())
+    );
+    let with_secret = with_secret.expect_err("refused").to_string();
+    let with_database = with_database.expect_err("refused").to_string();
+    for (error, said) in [
+        (with_secret, "another secret key (WEBUI_SECRET_KEY)"),
+        (with_database, "another database (DATABASE_URL)"),
     ] {
-        let folder = fleet.folder().join("another.db");
-        let value =
-            if name == "DATABASE_URL" { format!("sqlite:///{}", folder.display()) } else { value.to_owned() };
-        let error = fleet.add(&[(name, &value)]).await.expect_err("refused").to_string();
         for text in ["REDIS_KEY_PREFIX=open-webui", said, "the same WEBUI_SECRET_KEY, DATABASE_URL"] {
             assert!(error.contains(text), "{text} in {error}");
         }
@@ -129,4 +134,10 @@ async fn a_node_with_another_secret_or_database_is_refused() {
     // Another prefix is another fleet.
     let prefix = [("REDIS_KEY_PREFIX", "elsewhere"), ("WEBUI_SECRET_KEY", "another-secret-key")];
     fleet.add(&prefix).await.expect("a node").wait_ready(LIMIT).await.expect("ready");
+    // A fleet that was killed leaves its prefix to the next one, which waits for it.
+    for node in fleet.nodes() {
+        node.kill().expect("killed");
+    }
+    let next = Fleet::start(program, 1, rig.variables()).await.expect("another installation");
+    next.wait_ready(LIMIT).await.expect("ready");
 }
