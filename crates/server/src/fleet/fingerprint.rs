@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is shown again.
-const RENEWAL: Duration = Duration::from_secs(3);
+const RENEWAL: Duration = Duration::from_secs(2);
 
 /// How long it stays without a node, in seconds: so long after a fleet was killed another one can take its prefix.
 const LIFETIME: u64 = 12;
@@ -171,13 +171,15 @@ pub(crate) async fn guard(
 ) {
     let mut ticks = interval(RENEWAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut stranger, mut free) = (false, 0);
+    let (mut stranger, mut free, mut refused) = (false, 0, false);
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             _ = ticks.tick() => {}
         }
-        match fingerprint.show(&exchange, !stranger || free >= ROUNDS_FREE).await {
+        let shown = fingerprint.show(&exchange, !stranger || free >= ROUNDS_FREE).await;
+        tell_refusal(&shown, &exchange, &mut refused);
+        match shown {
             Ok(Seen::Same) => {
                 links.set_stranger(None);
                 (stranger, free) = (false, 0);
@@ -195,6 +197,24 @@ pub(crate) async fn guard(
     }
     if !stranger && let Err(error) = fingerprint.leave(&exchange).await {
         tracing::debug!(%error, "the fingerprint stays until its time is over");
+    }
+}
+
+/// Says once when Redis refuses to be written to, and once when it does so no more.
+fn tell_refusal(shown: &Result<Seen, RedisError>, exchange: &Exchange, refused: &mut bool) {
+    match shown {
+        Err(error @ RedisError::Reply { .. }) if !std::mem::replace(refused, true) => {
+            let remedy = exchange
+                .connections()
+                .map(|connections| error.remedy(connections.options().main.role.variables()))
+                .unwrap_or_default();
+            tracing::warn!(
+                "Redis refuses what this node writes for the others: {error}. {remedy} Meanwhile this node serves its own people from \
+                 memory and the database."
+            );
+        }
+        Ok(_) if std::mem::take(refused) => tracing::info!("Redis takes what this node writes again."),
+        _ => {}
     }
 }
 

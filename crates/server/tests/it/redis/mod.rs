@@ -8,7 +8,7 @@ mod failures;
 mod soak;
 
 use crate::support::{NodeUnderTest, Site, with_sqlite};
-use antiphon_cluster::{Fleet, Kind, Node, Options, Rig, wait_until};
+use antiphon_cluster::{Failure, Fleet, Kind, Node, Options, Rig, wait_until};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -188,6 +188,23 @@ async fn a_wrong_password_and_a_missing_one_are_said() {
     let rig = Rig::with(options).await.expect("a rig");
     says(with_url(&rig, |url| url.replace("right-one", "wrong-one")), "WRONGPASS", "REDIS_URL").await;
     says(with_url(&rig, |url| url.replace(":right-one@", "")), "NOAUTH", "REDIS_URL").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_redis_is_said_with_the_remedy_and_people_are_served() {
+    let rig = rig(Kind::Standalone).await;
+    let fleet = node(rig.variables()).await;
+    let node = &fleet.nodes()[0];
+    node.wait_ready(LIMIT).await.expect("ready");
+    let ada = Site::at(node.url()).sign_up("Ada").await;
+    let broken = rig.inflict(Failure::OutOfMemory).await.expect("full");
+    for text in ["Redis refuses what this node writes", "OOM", "Raise maxmemory of Redis"] {
+        node.wait_logged(text, LIMIT).await.expect("said");
+    }
+    ada.get("/api/v1/auths/").await.expect(200);
+    Site::at(node.url()).sign_in("Ada").await;
+    broken.end().await.expect("ended");
+    node.wait_logged("Redis takes what this node writes again.", LIMIT).await.expect("said");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
