@@ -55,7 +55,8 @@ pub(crate) fn realtime(config: &Config, exchange: Option<&Exchange>, clock: Cloc
     if !config.websocket.enabled {
         relay.serve(realtime.polls());
     }
-    (realtime, ReplyLogs::fleet(clock, exchange, &bus))
+    let logs = ReplyLogs::fleet(clock, exchange, &bus, config.redis.response_stream_ttl);
+    (realtime, logs)
 }
 
 /// Says what is configured, and what is wrong with it if that is known already.

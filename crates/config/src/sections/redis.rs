@@ -66,7 +66,7 @@ section! {
         keepalive: bool = variable("REDIS_SOCKET_KEEPALIVE", Bool).or("false");
         /// Seconds after which an idle connection is checked. Each is checked twice a second anyway, so this changes nothing.
         health_check_interval: Option<Duration> = variable("REDIS_HEALTH_CHECK_INTERVAL", Expiry::new());
-        /// Seconds that a live reply is kept in Redis; 0 or less for no end.
+        /// Seconds that a live reply is kept in Redis after its last word, a day at most; 0 or less for a day.
         response_stream_ttl: Option<Duration> = variable("REDIS_RESPONSE_STREAM_TTL", Expiry::new()).or("3600");
         /// Seconds after which a task whose node has died counts as dead; 0 for no end, 1 to 59 count as 300.
         task_ttl: Option<Duration> = variable("REDIS_TASK_TTL", Expiry::with_short(60, 300)).or("300");

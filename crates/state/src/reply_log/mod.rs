@@ -186,10 +186,11 @@ impl ReplyLogs {
         Self::with_node_limit(clock, MAX_NODE_BYTES)
     }
 
-    /// No replies; those of other nodes are read over Redis, and these go there with their events. Must be called inside a
-    /// Tokio runtime.
-    pub fn fleet(clock: Clock, exchange: &Exchange, bus: &RedisBus) -> Self {
-        let logs = Self::build(clock, MAX_NODE_BYTES, Some(Shared::new(exchange.clone(), bus.log_way())));
+    /// No replies; those of other nodes are read over Redis, and these go there with their events and stay for
+    /// `kept_for` (`REDIS_RESPONSE_STREAM_TTL`) after their last entry, a day at most. Must be called inside a Tokio runtime.
+    pub fn fleet(clock: Clock, exchange: &Exchange, bus: &RedisBus, kept_for: Option<Duration>) -> Self {
+        let shared = Shared::new(exchange.clone(), bus.log_way(), kept_for);
+        let logs = Self::build(clock, MAX_NODE_BYTES, Some(shared));
         logs.inner.missed.listen(exchange);
         logs
     }

@@ -20,9 +20,7 @@ use crate::bus::{LogWay, LogWrite};
 use crate::exchange::Exchange;
 use crate::redis::{Repeat, cmd};
 
-/// Time after the last entry for which a log is kept.
-const KEPT_FOR: Duration = Duration::from_hours(1);
-/// Time after which the place of a log is forgotten.
+/// Time after which the place of a log is forgotten, and longest time for which a log is kept after its last entry.
 const PLACE_KEPT_FOR: Duration = Duration::from_hours(24);
 /// Longest wait for a log of another node.
 const READ_WITHIN: Duration = Duration::from_secs(1);
@@ -34,6 +32,8 @@ const MEND_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     exchange: Exchange,
     way: LogWay,
+    /// Time after the last entry for which a log is kept.
+    kept_for: Duration,
 }
 
 /// The log of one reply that this node writes.
@@ -50,8 +50,10 @@ pub(super) struct SharedWriter {
 }
 
 impl Shared {
-    pub(super) fn new(exchange: Exchange, way: LogWay) -> Self {
-        Self { exchange, way }
+    /// `kept_for` is `REDIS_RESPONSE_STREAM_TTL`; without an end, or with a later one, it is a day.
+    pub(super) fn new(exchange: Exchange, way: LogWay, kept_for: Option<Duration>) -> Self {
+        let kept_for = kept_for.unwrap_or(PLACE_KEPT_FOR).min(PLACE_KEPT_FOR);
+        Self { exchange, way, kept_for }
     }
 
     fn place(&self, reply: &ReplyKey) -> String {
@@ -120,7 +122,7 @@ impl SharedWriter {
             self.replace(&whole());
             return;
         }
-        self.write(vec![element], false, KEPT_FOR);
+        self.write(vec![element], false, self.shared.kept_for);
     }
 
     fn mend(&self, now: u64, whole: impl FnOnce() -> Snapshot) {
@@ -138,7 +140,7 @@ impl SharedWriter {
         elements.extend(whole.entries.iter().map(|entry_| entry(entry_.offset, &entry_.data, "")));
         self.broken.store(false, Ordering::Relaxed);
         self.appended.store(0, Ordering::Relaxed);
-        self.write(elements, true, KEPT_FOR);
+        self.write(elements, true, self.shared.kept_for);
         let (shared, place) = (self.shared.clone(), self.shared.place(&self.reply));
         tokio::spawn(async move {
             let Ok(connections) = shared.exchange.connections() else { return };

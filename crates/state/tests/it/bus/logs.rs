@@ -8,7 +8,7 @@ use super::support::{Node, USUAL, pair};
 use crate::redis::support::LIMIT;
 
 fn logs(node: &Node) -> ReplyLogs {
-    ReplyLogs::fleet(Clock::system(), &node.exchange, &node.bus)
+    ReplyLogs::fleet(Clock::system(), &node.exchange, &node.bus, None)
 }
 
 fn key() -> ReplyKey {
