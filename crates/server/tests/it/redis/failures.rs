@@ -7,6 +7,7 @@ use super::{LIMIT, connections, node};
 use crate::support::{Account, Client, PASSWORD, Site, Socket};
 use antiphon_cluster::{Failure, Fleet, Kind, Node, Options, Rig, wait_until};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -182,7 +183,12 @@ impl People {
             Ok(_) => Ok(()),
             Err(error) => {
                 let shown = self.ada.get("/api/v1/antiphon/redis").await;
-                Err(format!("{error}: {:#}", shown.body))
+                let mut servers = String::new();
+                for server in rig.servers() {
+                    let role = if server.answers() { server.info("role").await.ok() } else { None };
+                    let _ = writeln!(servers, "{} at {}: {role:?}", server.name(), server.address());
+                }
+                Err(format!("{error}: {:#}\n{servers}", shown.body))
             }
         }
     }
