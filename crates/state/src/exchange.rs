@@ -131,6 +131,11 @@ impl Exchange {
         self.inner.connections.upgrade().ok_or(RedisError::ShutDown)
     }
 
+    /// Whether other nodes cannot be heard or told now, or not for sure.
+    pub fn is_cut_off(&self) -> bool {
+        !self.connections().is_ok_and(|connections| connections.status().is_ready())
+    }
+
     /// `{prefix}:{name}`, a key at the main servers; in a cluster all of them share one slot.
     pub fn key(&self, name: &str) -> String {
         format!("{}:{name}", self.inner.keys)
@@ -167,6 +172,17 @@ impl Exchange {
         arguments: &[&[u8]],
     ) -> Result<T> {
         self.connections()?.main().script(repeat, script, keys, arguments).await
+    }
+
+    /// The same at the servers of the sockets.
+    pub(crate) async fn socket_script<T: FromRedisValue>(
+        &self,
+        repeat: Repeat,
+        script: &Script,
+        keys: &[&str],
+        arguments: &[&[u8]],
+    ) -> Result<T> {
+        self.connections()?.sockets().script(repeat, script, keys, arguments).await
     }
 }
 

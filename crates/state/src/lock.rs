@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::exchange::Exchange;
+use crate::membership::CLOCK;
 use crate::redis::{Repeat, Result, Script};
 
 /// Shortest and longest lifetime of a lock.
@@ -35,8 +36,7 @@ const TAKE: &str = r"
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-local time = redis.call('TIME')
-local fence = math.max((tonumber(redis.call('GET', KEYS[2]) or '0') or 0) + 1, time[1] * 1000 + math.floor(time[2] / 1000))
+local fence = math.max((tonumber(redis.call('GET', KEYS[2]) or '0') or 0) + 1, now())
 redis.call('SET', KEYS[2], string.format('%.0f', fence), 'EX', 86400)
 return fence
 ";
@@ -81,7 +81,7 @@ impl Locks {
     pub fn new(exchange: Exchange) -> Self {
         let inner = Inner {
             exchange,
-            take: Script::new(TAKE),
+            take: Script::new(&format!("{CLOCK}{TAKE}")),
             renew: Script::new(RENEW),
             release: Script::new(RELEASE),
         };

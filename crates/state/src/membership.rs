@@ -9,6 +9,7 @@
 //! goes in portions, and any number of nodes may do it at once: each portion is taken by one script.
 
 use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,19 +43,25 @@ impl Default for LeaseTimes {
     }
 }
 
-/// Something that each node has entries in.
+/// Something that each node has entries in. What only [`run`](Part::run)s leaves entries that end by themselves.
 pub(crate) trait Part: Send + Sync {
     /// Does its work until it is dropped.
     fn run(&self) -> BoxFuture<'_, ()>;
     /// What this node owns may have been removed: it is to be written again.
-    fn lost(&self);
+    fn lost(&self) {}
     /// Called with every renewal.
-    fn tick(&self) -> BoxFuture<'_, ()>;
+    fn tick(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
     /// Nothing more is written for this node.
-    fn close(&self) -> BoxFuture<'_, ()>;
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(ready(()))
+    }
     /// Removes a portion of what a node owns; true when nothing is left. `own` when the node itself is leaving, otherwise
     /// nothing is removed of a node whose lease holds.
-    fn clean<'a>(&'a self, node: &'a str, own: bool) -> BoxFuture<'a, Result<bool>>;
+    fn clean<'a>(&'a self, _node: &'a str, _own: bool) -> BoxFuture<'a, Result<bool>> {
+        Box::pin(ready(Ok(true)))
+    }
 }
 
 /// The node's lease and the parts that hang on it. Clones share it.
@@ -75,12 +82,23 @@ struct Inner {
     lapsed: Script,
 }
 
+/// The time by the clock of Redis in milliseconds, and whether the lease of a node holds; part of the scripts that ask for it.
+pub(crate) const CLOCK: &str = r"
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+local function holds(nodes, node)
+  local lapses = redis.call('ZSCORE', nodes, node)
+  return lapses and tonumber(lapses) > now()
+end
+";
+
 /// Renews. Gives whether the lease was not there, and the nodes whose lease has lapsed.
 ///
 /// KEYS: nodes. ARGV: node, milliseconds of a lease, most nodes to give.
 const RENEW: &str = r"
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = now()
 local fresh = redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[2]), ARGV[1])
 local lapsed = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now), 'LIMIT', 0, ARGV[3])
 return {fresh, lapsed}
@@ -90,11 +108,7 @@ return {fresh, lapsed}
 ///
 /// KEYS: nodes. ARGV: node, 1 or 0.
 const REMOVE: &str = r"
-if ARGV[2] == '0' then
-  local time = redis.call('TIME')
-  local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
-  if lapses and tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
-end
+if ARGV[2] == '0' and holds(KEYS[1], ARGV[1]) then return 0 end
 return redis.call('ZREM', KEYS[1], ARGV[1])
 ";
 
@@ -102,11 +116,12 @@ return redis.call('ZREM', KEYS[1], ARGV[1])
 ///
 /// KEYS: nodes. ARGV: node.
 const LAPSED: &str = r"
-local time = redis.call('TIME')
-local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
-if lapses and tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then return 0 end
-return 1
+return holds(KEYS[1], ARGV[1]) and 0 or 1
 ";
+
+fn script(text: &str) -> Script {
+    Script::new(&format!("{CLOCK}{text}"))
+}
 
 impl Membership {
     /// A lease that begins with [`Membership::run`].
@@ -118,9 +133,9 @@ impl Membership {
             nodes,
             parts: RwLock::default(),
             left: CancellationToken::new(),
-            renew: Script::new(RENEW),
-            remove: Script::new(REMOVE),
-            lapsed: Script::new(LAPSED),
+            renew: script(RENEW),
+            remove: script(REMOVE),
+            lapsed: script(LAPSED),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -204,15 +219,13 @@ impl Membership {
         let lapse = inner.times.lapse.as_millis().to_string();
         let (node, most) = (inner.exchange.node_id().as_bytes(), MAX_LAPSED.to_string());
         let arguments: [&[u8]; 3] = [node, lapse.as_bytes(), most.as_bytes()];
-        let connections = inner.exchange.connections()?;
-        connections.sockets().script(Repeat::Idempotent, &inner.renew, &[&inner.nodes], &arguments).await
+        inner.exchange.socket_script(Repeat::Idempotent, &inner.renew, &[&inner.nodes], &arguments).await
     }
 
     async fn has_lapsed(&self, node: &str) -> Result<bool> {
         let inner = &self.inner;
-        let connections = inner.exchange.connections()?;
         let arguments = [node.as_bytes()];
-        connections.sockets().script(Repeat::Idempotent, &inner.lapsed, &[&inner.nodes], &arguments).await
+        inner.exchange.socket_script(Repeat::Idempotent, &inner.lapsed, &[&inner.nodes], &arguments).await
     }
 
     /// Removes what a node owns, and then the node.
@@ -232,10 +245,9 @@ impl Membership {
         }
         let inner = &self.inner;
         let arguments: [&[u8]; 2] = [node.as_bytes(), if own { b"1" } else { b"0" }];
-        let connections = inner.exchange.connections()?;
-        let removed: bool = connections
-            .sockets()
-            .script(Repeat::Idempotent, &inner.remove, &[&inner.nodes], &arguments)
+        let removed: bool = inner
+            .exchange
+            .socket_script(Repeat::Idempotent, &inner.remove, &[&inner.nodes], &arguments)
             .await?;
         if removed && !own {
             tracing::info!(node, "a node ended without saying so; what it had in Redis was removed");

@@ -99,7 +99,7 @@ pub(crate) async fn follow(app: App, exchange: Exchange, stop: CancellationToken
             _ = ticks.tick() => {
                 if settings.is_due() {
                     // Nobody counts the records of models, so they are read again with the next question.
-                    if settings.is_cut_off() {
+                    if settings.exchange.is_cut_off() {
                         settings.app.models.forget();
                     }
                     settings.look().await;
@@ -110,12 +110,8 @@ pub(crate) async fn follow(app: App, exchange: Exchange, stop: CancellationToken
 }
 
 impl Settings {
-    fn is_cut_off(&self) -> bool {
-        !self.exchange.connections().is_ok_and(|connections| connections.status().is_ready())
-    }
-
     fn is_due(&self) -> bool {
-        self.looked_at.elapsed() >= if self.is_cut_off() { WHILE_CUT_OFF } else { AT_REST }
+        self.looked_at.elapsed() >= if self.exchange.is_cut_off() { WHILE_CUT_OFF } else { AT_REST }
     }
 
     /// Reads the settings again if SQL has another version.

@@ -114,9 +114,9 @@ impl<C: Content> Mirror<C> {
 
     /// Whether all entries of other nodes are known: nothing is missed now, and what was missed has been read.
     pub(crate) fn is_complete(&self) -> bool {
-        let ready = self.exchange.connections().is_ok_and(|connections| connections.status().is_ready());
+        let cut_off = self.exchange.is_cut_off();
         let state = self.state.lock();
-        ready && state.foreign == Foreign::Known
+        !cut_off && state.foreign == Foreign::Known
     }
 
     /// Writes all own entries, and reads all others, soon.

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use super::Inner;
 use super::record::Record;
 use crate::exchange::Exchange;
-use crate::membership::Membership;
+use crate::membership::{CLOCK, Membership};
 use crate::mirror::{Changes, Content, Names};
 use crate::redis::{Repeat, Result, Script};
 
@@ -26,9 +26,7 @@ const PORTION: usize = 500;
 /// KEYS: pool, set of the node, nodes. ARGV: node, milliseconds of a lease, channel, message or nothing, number of sessions to
 /// put, these with their records, sessions that went.
 const WRITE: &str = r"
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local fresh = redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now + ARGV[2]), ARGV[1])
+local fresh = redis.call('ZADD', KEYS[3], 'NX', string.format('%.0f', now() + ARGV[2]), ARGV[1])
 local at = 6
 for _ = 1, ARGV[5] do
   redis.call('HSET', KEYS[1], ARGV[at], ARGV[at + 1])
@@ -47,11 +45,7 @@ return fresh
 ///
 /// KEYS: pool, set of the node, nodes. ARGV: node, channel, most sessions, 1 if it is leaving or 0.
 const CLEAN: &str = r"
-if ARGV[4] == '0' then
-  local time = redis.call('TIME')
-  local lapses = redis.call('ZSCORE', KEYS[3], ARGV[1])
-  if lapses and tonumber(lapses) > time[1] * 1000 + math.floor(time[2] / 1000) then return 1 end
-end
+if ARGV[4] == '0' and holds(KEYS[3], ARGV[1]) then return 1 end
 local gone = redis.call('SPOP', KEYS[2], ARGV[3])
 if #gone == 0 then return 1 end
 redis.call('HDEL', KEYS[1], unpack(gone))
@@ -79,8 +73,8 @@ impl Sessions {
             exchange,
             nodes: membership.nodes_key().to_owned(),
             lease: membership.lease_millis().to_string(),
-            write: Script::new(WRITE),
-            clean: Script::new(CLEAN),
+            write: Script::new(&format!("{CLOCK}{WRITE}")),
+            clean: Script::new(&format!("{CLOCK}{CLEAN}")),
         }
     }
 
@@ -157,8 +151,7 @@ impl Content for Sessions {
         }
         arguments.extend(changes.gone.iter().map(|id| id.as_bytes()));
         let keys = [self.names.table(), &own, &self.nodes];
-        let connections = self.exchange.connections()?;
-        connections.sockets().script(Repeat::Idempotent, &self.write, &keys, &arguments).await
+        self.exchange.socket_script(Repeat::Idempotent, &self.write, &keys, &arguments).await
     }
 
     async fn clean(&self, node: &str, own: bool) -> Result<bool> {
@@ -166,8 +159,7 @@ impl Content for Sessions {
         let leaving: &[u8] = if own { b"1" } else { b"0" };
         let arguments = [node.as_bytes(), self.channel().as_bytes(), most.as_bytes(), leaving];
         let keys = [self.names.table(), &owned, &self.nodes];
-        let connections = self.exchange.connections()?;
-        connections.sockets().script(Repeat::Idempotent, &self.clean, &keys, &arguments).await
+        self.exchange.socket_script(Repeat::Idempotent, &self.clean, &keys, &arguments).await
     }
 }
 

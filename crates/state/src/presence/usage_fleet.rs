@@ -107,8 +107,7 @@ impl UsageSender {
         let (counts, lifetime) = (USAGE_EXPIRY.as_secs().to_string(), LIFETIME.to_string());
         let arguments =
             [now.as_bytes(), counts.as_bytes(), lifetime.as_bytes(), self.channel.as_bytes(), &message];
-        let connections = self.exchange.connections()?;
-        connections.sockets().script(Repeat::Idempotent, &self.script, &[&self.pool], &arguments).await
+        self.exchange.socket_script(Repeat::Idempotent, &self.script, &[&self.pool], &arguments).await
     }
 }
 
@@ -123,21 +122,6 @@ impl Part for UsageSender {
                 sleep(COLLECTING).await;
             }
         })
-    }
-
-    fn lost(&self) {}
-
-    fn tick(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn clean<'a>(&'a self, _node: &'a str, _own: bool) -> BoxFuture<'a, Result<bool>> {
-        // Signs end by themselves.
-        Box::pin(async { Ok(true) })
     }
 }
 

@@ -71,7 +71,7 @@ impl Announcer {
     }
 
     pub(super) fn is_cut_off(&self) -> bool {
-        !self.exchange.connections().is_ok_and(|connections| connections.status().is_ready())
+        self.exchange.is_cut_off()
     }
 
     /// Publishes, and marks a token in Redis as the reference does: `{prefix}:auth:token:{jti}:revoked`, the string `1`, until

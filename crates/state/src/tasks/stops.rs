@@ -160,21 +160,6 @@ impl Part for Stops {
             }
         })
     }
-
-    fn lost(&self) {}
-
-    fn tick(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {})
-    }
-
-    fn clean<'a>(&'a self, _node: &'a str, _own: bool) -> BoxFuture<'a, Result<bool>> {
-        // Marks end by themselves.
-        Box::pin(async { Ok(true) })
-    }
 }
 
 /// Hears the commands of other nodes.
