@@ -1,8 +1,7 @@
 //! Settings and models that another node changed are read again from SQL.
 
-use super::published_settings;
 use antiphon_api::App;
-use antiphon_state::{Exchange, Listener};
+use antiphon_state::{Exchange, Listener, published_settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;

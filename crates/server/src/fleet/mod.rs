@@ -1,15 +1,14 @@
 //! What a node does because there are others: it follows their changes, and makes sure that it belongs to them.
 
 mod changes;
-mod fingerprint;
-mod published_settings;
+mod guard;
 
 use crate::upkeep;
 use antiphon_api::{App, follow_presence};
+use antiphon_state::fingerprint::Fingerprint;
 use antiphon_state::{Exchange, LeaseTimes, Membership};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
-use fingerprint::Fingerprint;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -33,7 +32,7 @@ impl Fleet {
     /// Begins what goes on until `stop`.
     pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
         let Self { exchange, membership, fingerprint } = self;
-        jobs.spawn(fingerprint::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
+        jobs.spawn(guard::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
         jobs.spawn(upkeep::end_orphans(app.replies.clone(), stop.clone()));
         jobs.spawn(membership.run(stop.clone()));
         jobs.spawn(follow_presence(app.clone(), stop.clone()));

@@ -1,12 +1,14 @@
 //! The settings as operators look for them in Redis. Nobody reads them from there: SQL is the truth.
 
-use antiphon_config::Settings;
-use antiphon_state::Exchange;
-use antiphon_state::redis::{Batch, Repeat, cmd};
 use std::time::Duration;
 
+use antiphon_config::Settings;
+
+use crate::exchange::Exchange;
+use crate::redis::{Batch, Repeat, cmd};
+
 /// How often each node writes them again.
-pub(super) const RENEWAL: Duration = Duration::from_mins(10);
+pub const RENEWAL: Duration = Duration::from_mins(10);
 
 /// How long they stay without a node, in seconds.
 const LIFETIME: u64 = 3600;
@@ -15,7 +17,7 @@ const LIFETIME: u64 = 3600;
 const SECRET: [&str; 5] = ["api_key", "api_configs", "secret", "password", "token"];
 
 /// Writes `{prefix}:config:{key}`: strings of JSON, one for each setting that is no secret, for an hour.
-pub(super) async fn write(exchange: &Exchange, settings: &Settings) {
+pub async fn write(exchange: &Exchange, settings: &Settings) {
     let rows = settings.rows().into_iter().filter(|(key, _)| !SECRET.iter().any(|part| key.contains(part)));
     let mut batch = Batch::new();
     for (key, value) in rows {

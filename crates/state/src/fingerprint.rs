@@ -1,17 +1,14 @@
 //! Whether this node belongs to the fleet whose prefix it uses: the same secret, the same database, a version that fits.
 
-use antiphon_api::RedisLinks;
-use antiphon_state::Exchange;
-use antiphon_state::redis::{RedisError, Repeat, Script, cmd};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
-/// How often it is shown again.
-const RENEWAL: Duration = Duration::from_secs(2);
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::exchange::Exchange;
+use crate::redis::{RedisError, Repeat, Script, cmd};
 
 /// How long it stays without a node, in seconds: so long after a fleet was killed another one can take its prefix.
 const LIFETIME: u64 = 12;
@@ -28,9 +25,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 /// Nodes of other formats do not understand each other's messages.
 const FORMAT: u32 = 1;
 
-/// Rounds that a stranger finds the prefix free before it takes it: after a flush the fleet itself comes first.
-const ROUNDS_FREE: u32 = 4;
-
 /// Leaves what is there if it is another, else writes it again: `{KEYS[1]}` string JSON, expiring. A stranger (`ARGV[3]` is `0`) does
 /// not write where there is nothing.
 const SHOW: &str = "local held = redis.call('GET', KEYS[1])
@@ -41,7 +35,7 @@ return ARGV[1]";
 
 /// What all nodes of a fleet have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fingerprint {
+pub struct Fingerprint {
     /// Of messages and keys.
     format: u32,
     /// A digest of `WEBUI_SECRET_KEY` that does not give it away.
@@ -52,7 +46,7 @@ pub(crate) struct Fingerprint {
 
 /// What a look at the fleet's fingerprint told.
 #[derive(Debug)]
-pub(crate) enum Seen {
+pub enum Seen {
     /// This node belongs there.
     Same,
     /// It does not.
@@ -63,7 +57,7 @@ pub(crate) enum Seen {
 
 /// What of this node differs from the fleet.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Stranger {
+pub struct Stranger {
     prefix: String,
     differs: Vec<&'static str>,
 }
@@ -87,7 +81,7 @@ impl std::error::Error for Stranger {}
 
 impl Fingerprint {
     /// Of a node with this secret and this database.
-    pub(crate) fn new(secret: &str, database: &str) -> Self {
+    pub fn new(secret: &str, database: &str) -> Self {
         let digest = Sha256::new()
             .chain_update(b"antiphon fleet fingerprint\0")
             .chain_update(database.as_bytes())
@@ -100,7 +94,7 @@ impl Fingerprint {
     }
 
     /// Shows the fingerprint, and says how the fleet's differs. With `claim` a free prefix is taken.
-    pub(crate) async fn show(&self, exchange: &Exchange, claim: bool) -> Result<Seen, RedisError> {
+    pub async fn show(&self, exchange: &Exchange, claim: bool) -> Result<Seen, RedisError> {
         let key = exchange.key("antiphon:fleet");
         let own = serde_json::to_string(self).unwrap_or_default();
         let script = Script::new(SHOW);
@@ -123,8 +117,8 @@ impl Fingerprint {
     }
 
     /// Waits until a prefix that belongs to others is free, as long as one whose nodes were killed takes. Without an answer from
-    /// Redis nothing is waited for: [`guard`] finds out later.
-    pub(crate) async fn join(&self, exchange: &Exchange) -> Result<(), Stranger> {
+    /// Redis nothing is waited for: whoever shows it again finds out later.
+    pub async fn join(&self, exchange: &Exchange) -> Result<(), Stranger> {
         let end = Instant::now() + Duration::from_secs(LIFETIME + 1);
         let mut said = false;
         loop {
@@ -142,7 +136,7 @@ impl Fingerprint {
     }
 
     /// Lets the prefix go soon, if no other node shows it again.
-    async fn leave(&self, exchange: &Exchange) -> Result<(), RedisError> {
+    pub async fn leave(&self, exchange: &Exchange) -> Result<(), RedisError> {
         let expire = cmd("EXPIRE").arg(exchange.key("antiphon:fleet")).arg(AFTER_STOP).take();
         exchange.connections()?.main().command(Repeat::Idempotent, expire).await
     }
@@ -159,62 +153,6 @@ impl Fingerprint {
             differs.push("secret key (WEBUI_SECRET_KEY)");
         }
         differs
-    }
-}
-
-/// Shows the fingerprint again and again until `stop`; a node that turns out to be a stranger is not ready meanwhile.
-pub(crate) async fn guard(
-    fingerprint: Fingerprint,
-    exchange: Exchange,
-    links: RedisLinks,
-    stop: CancellationToken,
-) {
-    let mut ticks = interval(RENEWAL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let (mut stranger, mut free, mut refused) = (false, 0, false);
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = ticks.tick() => {}
-        }
-        let shown = fingerprint.show(&exchange, !stranger || free >= ROUNDS_FREE).await;
-        tell_refusal(&shown, &exchange, &mut refused);
-        match shown {
-            Ok(Seen::Same) => {
-                links.set_stranger(None);
-                (stranger, free) = (false, 0);
-            }
-            Ok(Seen::Other(other)) => {
-                links.set_stranger(Some(other.to_string()));
-                if !std::mem::replace(&mut stranger, true) {
-                    tracing::error!("This node is not ready: {other}");
-                }
-                free = 0;
-            }
-            Ok(Seen::Free) => free += 1,
-            Err(error) => tracing::debug!(%error, "the fingerprint could not be shown"),
-        }
-    }
-    if !stranger && let Err(error) = fingerprint.leave(&exchange).await {
-        tracing::debug!(%error, "the fingerprint stays until its time is over");
-    }
-}
-
-/// Says once when Redis refuses to be written to, and once when it does so no more.
-fn tell_refusal(shown: &Result<Seen, RedisError>, exchange: &Exchange, refused: &mut bool) {
-    match shown {
-        Err(error @ RedisError::Reply { .. }) if !std::mem::replace(refused, true) => {
-            let remedy = exchange
-                .connections()
-                .map(|connections| error.remedy(connections.options().main.role.variables()))
-                .unwrap_or_default();
-            tracing::warn!(
-                "Redis refuses what this node writes for the others: {error}. {remedy} Meanwhile this node serves its own people from \
-                 memory and the database."
-            );
-        }
-        Ok(_) if std::mem::take(refused) => tracing::info!("Redis takes what this node writes again."),
-        _ => {}
     }
 }
 
