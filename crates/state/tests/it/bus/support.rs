@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::redis::support::{LIMIT, options};
+use crate::redis::support::{LIMIT, exchange};
 
 /// The bus as it is set up without further variables.
 pub(crate) const USUAL: BusOptions = BusOptions { channel: None, room_channels: true };
@@ -83,13 +83,7 @@ impl Node {
     }
 
     async fn with(rig: &Rig, further: &[(&str, &str)], bus: &BusOptions, mut config: RealtimeConfig) -> Self {
-        let mut variables: Vec<(&str, String)> = rig.variables();
-        variables.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let (connections, events) = Connections::start(options(&variables)).expect("the links start");
-        let connections = Arc::new(connections);
-        let exchange = Exchange::new(&connections);
-        let reader = exchange.clone();
-        tokio::spawn(async move { reader.run(events).await });
+        let (connections, exchange, _) = exchange(rig, further);
         let bus = Arc::new(RedisBus::start(exchange.clone(), bus));
         let relay = Arc::new(PollRelay::new(exchange.clone(), config.node_tag, config.ping_interval));
         config.poll_forward = Some(relay.clone());

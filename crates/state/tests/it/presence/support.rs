@@ -9,7 +9,7 @@ use antiphon_state::{Clock, Exchange, LeaseTimes, Membership, Presence, Tasks};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::redis::support::{LIMIT, options};
+use crate::redis::support::{LIMIT, exchange};
 
 /// Short, so that the tests are.
 pub(crate) const TIMES: LeaseTimes =
@@ -31,13 +31,7 @@ pub(crate) struct Member {
 impl Member {
     /// A node at a rig, whether Redis is there or not.
     pub(crate) async fn begin(rig: &Rig, further: &[(&str, &str)]) -> Self {
-        let mut variables: Vec<(&str, String)> = rig.variables();
-        variables.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let (connections, events) = Connections::start(options(&variables)).expect("the links start");
-        let connections = Arc::new(connections);
-        let exchange = Exchange::new(&connections);
-        let reader = exchange.clone();
-        let reading = tokio::spawn(async move { reader.run(events).await });
+        let (connections, exchange, reading) = exchange(rig, further);
         let membership = Membership::new(exchange.clone(), TIMES);
         let presence = Presence::fleet(Clock::system(), &membership).await;
         let tasks = Tasks::fleet(&membership, Some(TASK_LIFETIME)).await;

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use antiphon_cluster::{Kind, Rig, Server, wait_until};
 use antiphon_config::Environment;
+use antiphon_state::Exchange;
 use antiphon_state::redis::{Connections, Event, NodeOptions, RedisError, Repeat, cmd};
 use parking_lot::Mutex;
+use tokio::task::JoinHandle;
 
 /// Bound of everything that is waited for.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -37,6 +39,17 @@ pub(crate) fn options<N: AsRef<str>, T: AsRef<str>>(variables: &[(N, T)]) -> Nod
     let pairs = variables.iter().map(|(name, text)| (name.as_ref(), text.as_ref()));
     let loaded = antiphon_config::load(&Environment::from_pairs(pairs)).expect("a configuration");
     NodeOptions::from_config(&loaded.config).expect("Redis is configured")
+}
+
+/// A node's place in a fleet at a rig, whether Redis is there or not, and the task that reads for it.
+pub(crate) fn exchange(rig: &Rig, further: &[(&str, &str)]) -> (Arc<Connections>, Exchange, JoinHandle<()>) {
+    let mut variables: Vec<(&str, String)> = rig.variables();
+    variables.extend(further.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    let (connections, events) = Connections::start(options(&variables)).expect("the links start");
+    let connections = Arc::new(connections);
+    let exchange = Exchange::new(&connections);
+    let reader = exchange.clone();
+    (connections, exchange, tokio::spawn(async move { reader.run(events).await }))
 }
 
 /// Whether a fault, or the one behind it, is this.
@@ -140,7 +153,7 @@ impl Links {
 /// Calls one after another, ten milliseconds apart, whether earlier ones have ended or not.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
     calls: Arc<Mutex<Vec<Call>>>,
     under_way: Arc<AtomicUsize>,
     overdrawn: Arc<Mutex<Option<String>>>,
