@@ -137,21 +137,24 @@ pub(super) async fn join_all(app: &App, socket: &Socket, session: &Session) {
     if !may_use(app, &session.identity) {
         return;
     }
-    let channels = app.database.channels();
-    let (open, joined) = match channels.followed(viewer(&session.identity)).await {
-        Ok(followed) => followed,
+    match app.database.channels().followed(viewer(&session.identity)).await {
+        Ok(followed) => join(app, socket, session, followed).await,
         Err(error) => {
             tracing::warn!(%error, "a socket follows no channels; it does after its next reconnect");
-            return;
         }
-    };
+    }
+}
+
+/// Puts the socket into the rooms of these channels: those that are open to its user, and those that the user has joined.
+async fn join(app: &App, socket: &Socket, session: &Session, followed: (Vec<String>, Vec<String>)) {
+    let (open, joined) = followed;
     let rooms: Vec<String> = open.iter().chain(&joined).map(|id| room(id)).collect();
     socket.join_all(rooms).await;
     if joined.is_empty() {
         return;
     }
     // Whoever was taken out of a channel while the socket joined was not in its room yet.
-    let still = channels.joined_among(session.user_id(), &joined).await.unwrap_or_default();
+    let still = app.database.channels().joined_among(session.user_id(), &joined).await.unwrap_or_default();
     for id in joined.iter().filter(|id| !still.contains(*id)) {
         socket.leave(&room(id)).await;
     }
@@ -167,6 +170,9 @@ pub(super) async fn mend(app: &App, socket: &Socket, session: &Session) {
             for room in present.iter().filter(|room| !followed.contains(&***room)) {
                 socket.leave(room).await;
             }
+            if may_use(app, &session.identity) {
+                join(app, socket, session, (open, joined)).await;
+            }
         }
         Err(error) => tracing::warn!(
             %error,
@@ -174,7 +180,6 @@ pub(super) async fn mend(app: &App, socket: &Socket, session: &Session) {
              the next break of Redis or reconnect of the page checks again."
         ),
     }
-    join_all(app, socket, session).await;
 }
 
 /// Takes the socket out of all channels if its user may no longer use any.

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 use super::endpoint::Endpoint;
@@ -15,8 +16,10 @@ use super::link::Redis;
 
 /// Time between two proofs.
 pub(crate) const PROOF_INTERVAL: Duration = Duration::from_secs(1);
-/// Time within which a published nonce must come back.
+/// Time within which a published nonce must come back, or at least other messages while many of them stand before it.
 pub(crate) const PROOF_LIMIT: Duration = Duration::from_secs(1);
+/// Time within which a published nonce must come back in any case.
+const PROOF_LIMIT_UNDER_LOAD: Duration = Duration::from_secs(10);
 
 /// Pause before the next attempt when nothing could be published.
 pub(crate) const PROOF_AGAIN: Duration = Duration::from_millis(50);
@@ -38,17 +41,24 @@ pub(crate) struct Proof {
     pub(crate) channel: Arc<str>,
     seen: Mutex<HashSet<Vec<u8>>>,
     arrived: Notify,
+    /// Messages of all channels.
+    messages: AtomicU64,
 }
 
 impl Proof {
     pub(crate) fn new(channel: Arc<str>) -> Self {
-        Self { channel, seen: Mutex::default(), arrived: Notify::new() }
+        Self { channel, seen: Mutex::default(), arrived: Notify::new(), messages: AtomicU64::new(0) }
     }
 
     /// Takes a message of the private channel.
     pub(crate) fn arrived(&self, payload: Vec<u8>) {
         self.seen.lock().insert(payload);
         self.arrived.notify_one();
+    }
+
+    /// Takes note that the subscription carried a message of any channel.
+    pub(crate) fn message(&self) {
+        self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Publishes one nonce through the connection to every master, and waits until all have come back.
@@ -85,6 +95,21 @@ impl Proof {
                 arrived.await;
             }
         };
-        if timeout(PROOF_LIMIT, all_back).await.is_ok() { Verdict::Proven } else { Verdict::Deaf }
+        tokio::select! {
+            () = all_back => Verdict::Proven,
+            () = self.silence() => Verdict::Deaf,
+            () = sleep(PROOF_LIMIT_UNDER_LOAD) => Verdict::Deaf,
+        }
+    }
+
+    /// Waits until no message has come for [`PROOF_LIMIT`]. A burst, which may take longer than that to read, is no silence.
+    async fn silence(&self) {
+        loop {
+            let before = self.messages.load(Ordering::Relaxed);
+            sleep(PROOF_LIMIT).await;
+            if self.messages.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
     }
 }

@@ -153,6 +153,7 @@ fn pushes(queue: Arc<Queue>, proof: Arc<Proof>) -> Pushes {
         else {
             return;
         };
+        proof.message();
         if *channel == *proof.channel.as_bytes() {
             proof.arrived(payload);
         } else if let Ok(channel) = std::str::from_utf8(&channel) {

@@ -22,7 +22,8 @@ export const signUp = (name: string, email: string, password: string) =>
     anonymous: true,
   });
 
-export const signOut = () => call<unknown>('/api/v1/auths/signout', { method: 'POST', timeoutMs: 5_000 });
+export const signOut = () =>
+  call<unknown>('/api/v1/auths/signout', { method: 'POST', timeoutMs: 5_000, last: true });
 
 export const sendTimezone = (timezone: string) => post<unknown>('/api/v1/auths/update/timezone', { timezone });
 

@@ -28,15 +28,25 @@ export interface CallOptions {
   /** Without the bearer token: `/api/config` knows the user by the cookie alone. */
   anonymous?: boolean;
   timeoutMs?: number;
+  /** The one call that is still made after `endCalls`. */
+  last?: boolean;
   /** Goes on when the page is left meanwhile; browsers allow that for small bodies alone. */
   outlivesPage?: boolean;
 }
 
 let token: string | null = null;
 let onUnauthorised: (() => void) | null = null;
+/** Ends the calls of this session. */
+let calls = new AbortController();
 
 export function setToken(value: string | null): void {
   token = value;
+  if (calls.signal.aborted) calls = new AbortController();
+}
+
+/** Gives up all calls of this session, and makes no more until the next `setToken`: nobody is there who wants the answers. */
+export function endCalls(): void {
+  calls.abort();
 }
 
 export function currentToken(): string | null {
@@ -78,6 +88,8 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
   const headers: Record<string, string> = { Accept: 'application/json' };
   if (!options.anonymous && token) headers['Authorization'] = `Bearer ${token}`;
   if (options.body !== undefined) headers['Content-Type'] = 'application/json';
+  const bound = AbortSignal.timeout(options.timeoutMs ?? CALL_TIMEOUT_MS);
+  const lasts = options.anonymous || options.last;
   let response: Response;
   try {
     response = await fetch(address(path, options.query), {
@@ -86,7 +98,7 @@ export async function call<T>(path: string, options: CallOptions = {}): Promise<
       body: options.body === undefined ? null : JSON.stringify(options.body),
       credentials: 'same-origin',
       keepalive: options.outlivesPage ?? false,
-      signal: AbortSignal.timeout(options.timeoutMs ?? CALL_TIMEOUT_MS),
+      signal: lasts ? bound : AbortSignal.any([bound, calls.signal]),
     });
   } catch (error) {
     const slow = error instanceof DOMException && error.name === 'TimeoutError';

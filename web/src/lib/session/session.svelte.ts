@@ -1,7 +1,7 @@
 /** Who uses the page, and what the server says about itself. */
 
 import * as api from '../api/auth';
-import { CallError, currentToken, setToken, whenUnauthorised } from '../api/http';
+import { CallError, currentToken, endCalls, setToken, whenUnauthorised } from '../api/http';
 import type { Config, Session as Account, Settings } from '../api/shapes';
 import { readLocal, writeLocal } from '../ui/storage';
 
@@ -97,6 +97,7 @@ class Session {
   async signOut(): Promise<void> {
     // The server learns of it if it can; the token is dropped here in any case.
     this.leaving = true;
+    endCalls();
     await api.signOut().catch(() => undefined);
     this.leaving = false;
     this.#drop('');
@@ -171,6 +172,7 @@ class Session {
   #drop(notice: string): void {
     clearTimeout(this.#expiry);
     writeLocal(TOKEN_KEY, null);
+    endCalls();
     setToken(null);
     this.user = null;
     this.settings = {};
