@@ -13,6 +13,9 @@ const GROWTH: u64 = 24 << 20;
 /// Tasks that may be under way at one moment and not at another.
 const PASSING_TASKS: u64 = 8;
 
+/// Failures that Redis did not take as it was told to, as a promotion for which Sentinels find no replica: one in so many.
+const NOT_TAKEN: usize = 20;
+
 /// Failures in each topology before memory and tasks are noted.
 const WARMING_UP: usize = 3;
 
@@ -34,19 +37,25 @@ async fn soak(kind: Kind, tls: bool) {
     let patient = Patient::new(kind, tls).await;
     let failures = patient.failures();
     let end = Instant::now() + Duration::from_secs(seconds);
-    let (mut count, mut before) = (0, (0, 0));
+    let (mut count, mut not_taken, mut before) = (0, 0, (0, 0));
     let mut last = Failure::ClientsKilled;
     while Instant::now() < end || count <= WARMING_UP {
         if count == WARMING_UP {
             before = (patient.node().memory().expect("a number"), patient.tasks(last).await);
         }
         last = *failures.choose(&mut random).expect("a failure");
-        patient.survives(last).await;
-        count += 1;
+        match patient.survives(last).await {
+            Ok(()) => count += 1,
+            Err(error) => {
+                not_taken += 1;
+                println!("NOT TAKEN {last}: {error}");
+            }
+        }
+        assert!(not_taken <= 1 + count / NOT_TAKEN, "the rig fails, not the node");
     }
     let after = (patient.node().memory().expect("a number"), patient.tasks(last).await);
     println!(
-        "SOAK {kind:?}, tls={tls}: {count} failures; memory {} to {} KiB, tasks {} to {}",
+        "SOAK {kind:?}, tls={tls}: {count} failures, {not_taken} not taken; memory {} to {} KiB, tasks {} to {}",
         before.0 / 1024,
         after.0 / 1024,
         before.1,
