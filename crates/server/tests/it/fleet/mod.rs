@@ -2,6 +2,7 @@
 
 mod changes;
 mod presence;
+mod suite;
 mod tasks;
 
 use crate::support::{Account, Site};
@@ -15,13 +16,18 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// So many nodes at a rig.
 async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
+    fleet_with(rig.variables(), count, further).await
+}
+
+/// So many nodes with these variables.
+async fn fleet_with(variables: Vec<(&'static str, String)>, count: usize, further: &[(&str, &str)]) -> Fleet {
     let usual = [
         ("ENABLE_OPENAI_API", "false"),
         ("BYPASS_MODEL_ACCESS_CONTROL", "true"),
         ("ENABLE_CHANNELS", "true"),
         ("GLOBAL_LOG_LEVEL", "DEBUG"),
     ];
-    let variables = rig.variables().into_iter().map(|(name, value)| (name.to_owned(), value));
+    let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
     let further = usual.iter().chain(further).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let fleet = Fleet::start(Path::new(env!("CARGO_BIN_EXE_antiphon")), count, variables.chain(further))
         .await
