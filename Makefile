@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run fleet test test-failures soak test-reference bench bench-micro page build model fmt lint clean
+.PHONY: run fleet test test-failures test-fleet soak test-reference bench bench-micro page build model fmt lint clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -23,6 +23,10 @@ test-failures:
 	rm -f target/failures.jsonl
 	ANTIPHON_TEST_FAILURES=1 cargo test -p antiphon --test it redis::failures -- --nocapture
 	scripts/failure-modes
+
+## All that a fleet promises in each topology, while Redis is broken in each way and after it. `make test` runs it unbroken.
+test-fleet:
+	ANTIPHON_TEST_FAILURES=1 cargo test -p antiphon --test it fleet::suite -- --nocapture
 
 ## Ten minutes of random failures under nodes of each topology (SOAK_SECONDS); ANTIPHON_TEST_SEED repeats a run.
 soak:

@@ -1,6 +1,7 @@
 //! Two nodes that share Redis and a database are one server.
 
 mod changes;
+mod polls;
 mod presence;
 mod suite;
 mod tasks;
