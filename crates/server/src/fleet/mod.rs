@@ -6,7 +6,7 @@ mod guard;
 use crate::upkeep;
 use antiphon_api::{App, follow_presence};
 use antiphon_state::fingerprint::Fingerprint;
-use antiphon_state::{Exchange, LeaseTimes, Membership};
+use antiphon_state::{Exchange, LeaseTimes, Locks, Membership};
 use antiphon_storage::Database;
 use anyhow::{Context, Result};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,8 @@ impl Fleet {
     pub(crate) fn begin(self, app: &App, stop: &CancellationToken, jobs: &TaskTracker) {
         let Self { exchange, membership, fingerprint } = self;
         jobs.spawn(guard::guard(fingerprint, exchange.clone(), app.redis.clone(), stop.clone()));
-        jobs.spawn(upkeep::end_orphans(app.replies.clone(), stop.clone()));
+        let locks = Locks::new(exchange.clone());
+        jobs.spawn(upkeep::end_orphans(app.replies.clone(), locks, stop.clone()));
         jobs.spawn(membership.run(stop.clone()));
         jobs.spawn(follow_presence(app.clone(), stop.clone()));
         jobs.spawn(changes::follow(app.clone(), exchange, stop.clone()));
