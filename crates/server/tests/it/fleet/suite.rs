@@ -43,6 +43,8 @@ struct Stage {
     /// A channel that the witness follows.
     channel: String,
     people: AtomicUsize,
+    /// Whether sockets have a database of their own, as in the guide.
+    two_databases: bool,
 }
 
 impl Stage {
@@ -60,7 +62,13 @@ impl Stage {
             ("OPENAI_API_BASE_URLS", provider.base()),
             ("OPENAI_API_KEYS", "sk-test"),
         ];
-        let variables = rig.as_ref().map(Rig::variables).unwrap_or_default();
+        let mut variables = rig.as_ref().map(Rig::variables).unwrap_or_default();
+        let two_databases = kind == Some(Kind::Standalone) && !tls;
+        for (_, value) in
+            variables.iter_mut().filter(|(name, _)| two_databases && *name == "WEBSOCKET_REDIS_URL")
+        {
+            *value = value.replace("/0", "/1");
+        }
         let fleet = fleet_with(variables, if rig.is_some() { NODES } else { 1 }, &service).await;
         let balancer = Balancer::start(&fleet.ports()).await.expect("a balancer");
         let site = Site::at(balancer.url());
@@ -71,7 +79,17 @@ impl Stage {
         let channel = channel.as_str().expect("an id").to_owned();
         let sockets = sockets(&fleet, &witness).await;
         let witness = Person { account: witness, sockets };
-        Self { rig, fleet, provider, balancer, ada, witness, channel, people: AtomicUsize::new(0) }
+        Self {
+            rig,
+            fleet,
+            provider,
+            balancer,
+            ada,
+            witness,
+            channel,
+            people: AtomicUsize::new(0),
+            two_databases,
+        }
     }
 
     fn site(&self) -> Site {
@@ -104,6 +122,7 @@ impl Stage {
         self.a_sign_out_holds_everywhere().await;
         self.a_reply_is_stopped_from_elsewhere().await;
         self.attempts_are_counted_together().await;
+        self.redis_holds_what_operators_look_for().await;
         println!("SUITE {}: all of it in {:.1} s", self.place(), begin.elapsed().as_secs_f64());
     }
 
@@ -267,6 +286,26 @@ impl Stage {
         for node in self.fleet.nodes() {
             let refused = Site::at(node.url()).try_sign_in(&account.email, PASSWORD).await;
             assert_eq!(refused.status, 429);
+        }
+    }
+
+    /// The names that the guide shows; of those who are gone nothing is left.
+    async fn redis_holds_what_operators_look_for(&self) {
+        let Some(rig) = &self.rig else { return };
+        let is_cluster = rig.options().kind == Kind::Cluster;
+        let prefix = if is_cluster { "{open-webui}" } else { "open-webui" };
+        let says = async |command: &[&str], expected: &str| {
+            let server = if is_cluster { rig.owner(prefix).await } else { rig.master().await };
+            let reply = server.expect("a master").admin(command).await;
+            reply.is_ok_and(|reply| reply == expected)
+        };
+        let setting = format!("{prefix}:config:auth.jwt_expiry");
+        let shown = async || says(&["GET", &setting], "\"2d\"").await;
+        wait_until("operators see the setting", LIMIT, shown).await.expect("in time");
+        if !self.two_databases {
+            let (pool, count) = (format!("{prefix}:session_pool"), self.witness.sockets.len().to_string());
+            let left = async || says(&["HLEN", &pool], &count).await;
+            wait_until("only the sessions of the witness are left", LIMIT, left).await.expect("in time");
         }
     }
 
