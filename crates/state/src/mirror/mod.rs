@@ -29,6 +29,8 @@ pub(crate) use reading::Ear;
 const PORTION: usize = 200;
 /// Bytes of the records of one script, but for the last of them.
 const PORTION_BYTES: usize = 256 * 1024;
+/// Own entries that are looked for in Redis at each comparison.
+const SAMPLE: usize = 8;
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -204,7 +206,9 @@ impl<C: Content> Mirror<C> {
         }
     }
 
-    /// Compares the numbers of entries with those in Redis.
+    /// Compares the numbers of entries with those in Redis, and looks whether some of the own entries are there.
+    ///
+    /// The numbers alone do not tell when the table was evicted and the set of the own entries was not.
     async fn compare(&self) -> Result<()> {
         let idle = |state: &State| {
             state.pending.is_empty() && !state.rewrite && state.foreign == Foreign::Known && !state.closed
@@ -217,15 +221,25 @@ impl<C: Content> Mirror<C> {
         let count_own = cmd("SCARD").arg(names.owned_by(self.exchange.node_id())).take();
         let count_all = cmd("HLEN").arg(names.table()).take();
         let connections = self.exchange.connections()?;
-        let batch = Batch::new().with(count_own).with(count_all);
-        let (owned, all): (i64, i64) = names.link(&connections).batch(Repeat::Idempotent, batch).await?;
+        let mut look = cmd("HMGET").arg(names.table()).take();
+        let ids = self.content.own();
+        let sample = sample(&ids);
+        match sample.as_slice() {
+            // The command needs a field.
+            [] => look.arg(""),
+            sample => look.arg(sample),
+        };
+        let batch = Batch::new().with(count_own).with(count_all).with(look);
+        let (owned, all, found): (i64, i64, Vec<Option<String>>) =
+            names.link(&connections).batch(Repeat::Idempotent, batch).await?;
+        let lacking = !sample.is_empty() && found.iter().any(Option::is_none);
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let mut state = self.state.lock();
         if !idle(&state) || self.content.counts() != (own, foreign) {
             return Ok(());
         }
         let drifted = state.drift.calls_for_reading(all - count(own) - count(foreign));
-        state.rewrite |= owned != count(own);
+        state.rewrite |= lacking || owned != count(own);
         if drifted {
             state.foreign = Foreign::Stale;
         }
@@ -243,6 +257,11 @@ impl<C: Content> Mirror<C> {
         }
         Ok(())
     }
+}
+
+/// Some of the ids, spread over all.
+fn sample(ids: &[Arc<str>]) -> Vec<&str> {
+    ids.iter().step_by(ids.len().div_ceil(SAMPLE).max(1)).map(|id| &**id).collect()
 }
 
 impl<C: Content> Part for Mirror<C> {

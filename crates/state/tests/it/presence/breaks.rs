@@ -58,6 +58,20 @@ async fn a_flush_is_repaired() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_alone_was_evicted_is_written_again() {
+    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let (a, b) = members(&rig).await;
+    for number in 0..40 {
+        let (member, session) = (if number % 2 == 0 { &a } else { &b }, format!("s{number}"));
+        member.presence.connect(&session, "ada", "Ada", "t").await.unwrap();
+    }
+    all_know([&a, &b], 40).await;
+    rig.servers()[0].admin(&["DEL", "open-webui:session_pool"]).await.unwrap();
+    soon("all are written again", async || in_redis(&rig).await == "40").await;
+    all_know([&a, &b], 40).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_changed_while_redis_was_frozen_is_known_afterwards() {
     let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
     let (a, b) = members(&rig).await;
