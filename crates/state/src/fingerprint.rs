@@ -22,8 +22,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// Pause between two looks at the start.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
 
-/// Nodes of other formats do not understand each other's messages.
-const FORMAT: u32 = 1;
+/// Nodes of other formats do not understand each other's messages: since 2 large events come in parts.
+const FORMAT: u32 = 2;
 
 /// Leaves what is there if it is another, else writes it again: `{KEYS[1]}` string JSON, expiring. A stranger (`ARGV[3]` is `0`) does
 /// not write where there is nothing.

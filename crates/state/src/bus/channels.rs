@@ -7,11 +7,13 @@ use antiphon_realtime::{BusMessage, Target};
 pub(super) struct Channels {
     base: String,
     by_room: bool,
+    /// Servers that are not of this fleet may be on the base channel.
+    shared: bool,
 }
 
 impl Channels {
-    pub(super) fn new(base: String, by_room: bool) -> Self {
-        Self { base, by_room }
+    pub(super) fn new(base: String, by_room: bool, shared: bool) -> Self {
+        Self { base, by_room, shared }
     }
 
     /// The channel that every node hears.
@@ -22,6 +24,11 @@ impl Channels {
     /// Whether each room has a channel.
     pub(super) fn by_room(&self) -> bool {
         self.by_room
+    }
+
+    /// Whether large events go in parts on a channel: everybody who listens there puts them together.
+    pub(super) fn carries_parts(&self, channel: &str) -> bool {
+        !self.shared || (self.by_room && channel != self.base)
     }
 
     /// The channel of a room; `/` is the namespace.

@@ -9,11 +9,15 @@
 //! order. What could not be sent is made good when Redis is back: the sockets that missed something are told to read again
 //! ([`RESYNC_EVENT`]), and commands such as leaving a room are sent once more. After a gap of its own subscription a node
 //! tells its own sockets the same.
+//!
+//! A large event goes in parts, one after another and nothing between them, and is one event again where it arrives.
 
+mod assembly;
 mod channels;
 mod log_write;
 mod outgoing;
 mod owed;
+mod parts;
 mod receiver;
 mod rooms;
 mod sender;
@@ -29,6 +33,7 @@ use tokio::sync::oneshot;
 
 use crate::exchange::Exchange;
 use crate::redis;
+use assembly::Assemblies;
 use channels::Channels;
 pub(crate) use log_write::{LogWay, LogWrite};
 use outgoing::{Item, Outgoing};
@@ -38,7 +43,10 @@ use rooms::OpenRooms;
 
 /// The event that tells a page to read again what it shows, because it may have missed events. Its argument is `{}`.
 pub const RESYNC_EVENT: &str = "antiphon:resync";
-/// Bytes of one message. Redis cuts subscribers off that lag 32 MiB behind, or 8 MiB for a minute.
+/// Bytes of one event, which goes in parts when it is large. So many, all waiting for one subscriber, Redis still keeps: it cuts
+/// those off that lag 32 MiB behind, or 8 MiB for a minute.
+pub const MAX_EVENT: usize = 16 * 1024 * 1024;
+/// Bytes of a message that cannot go in parts: a command, or an event on a channel that is shared with other servers.
 pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
 /// Time a call may wait until it is published.
 const PUBLISHED_WITHIN: Duration = Duration::from_secs(10);
@@ -62,6 +70,7 @@ struct Inner {
     channels: Channels,
     outgoing: Arc<Outgoing>,
     rooms: OpenRooms,
+    assemblies: Assemblies,
     inbox: OnceLock<NodeInbox>,
     counters: Counters,
 }
@@ -74,6 +83,7 @@ struct Counters {
     lost: AtomicU64,
     received: AtomicU64,
     malformed: AtomicU64,
+    torn: AtomicU64,
 }
 
 /// What a bus has done since its start.
@@ -89,6 +99,8 @@ pub struct BusTotals {
     pub received: u64,
     /// Messages that could not be read.
     pub malformed: u64,
+    /// Events of others of which parts were missing; the sockets that missed them were told to read again.
+    pub torn: u64,
 }
 
 impl RedisBus {
@@ -96,9 +108,10 @@ impl RedisBus {
     pub fn start(exchange: Exchange, options: &BusOptions) -> Self {
         let base = options.channel.clone().unwrap_or_else(|| exchange.channel("socketio"));
         let inner = Arc::new(Inner {
-            channels: Channels::new(base, options.room_channels),
+            channels: Channels::new(base, options.room_channels, options.channel.is_some()),
             outgoing: Arc::default(),
             rooms: OpenRooms::default(),
+            assemblies: Assemblies::default(),
             inbox: OnceLock::new(),
             counters: Counters::default(),
             exchange,
@@ -121,6 +134,7 @@ impl RedisBus {
             lost: get(&counters.lost),
             received: get(&counters.received),
             malformed: get(&counters.malformed),
+            torn: get(&counters.torn),
         }
     }
 }
@@ -135,13 +149,18 @@ impl Inner {
         let remedy = Remedy::of(message);
         let queued = (|| {
             let payload = message.to_json()?;
-            if payload.len() > MAX_MESSAGE {
-                return Err(BusError::TooLarge { size: payload.len(), limit: MAX_MESSAGE });
-            }
             let channel = self.channels.of(message);
+            let divisible = remedy != Remedy::Again && self.channels.carries_parts(&channel);
+            let limit = if divisible { MAX_EVENT } else { MAX_MESSAGE };
+            if payload.len() > limit {
+                return Err(BusError::TooLarge { size: payload.len(), limit });
+            }
+            let in_parts = divisible && payload.len() > parts::WHOLE;
             let is_call = matches!(message, BusMessage::Emit(emit) if emit.callback.is_some());
             let (reply, replied) = is_call.then(oneshot::channel).unzip();
-            self.outgoing.push(Item::new(channel, payload, remedy.clone(), reply))?;
+            let mut item = Item::new(channel, payload, remedy.clone(), reply);
+            item.in_parts = in_parts;
+            self.outgoing.push(item)?;
             Ok(replied)
         })();
         if queued.is_err() {

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Item {
     pub(super) channel: String,
     pub(super) payload: String,
+    /// Whether it goes in parts.
+    pub(super) in_parts: bool,
     /// Set for writes to a log; channel and payload are empty then.
     pub(super) log: Option<LogWrite>,
     /// What makes its loss good.
@@ -45,7 +47,7 @@ impl Item {
         remedy: Remedy,
         reply: Option<oneshot::Sender<u64>>,
     ) -> Self {
-        Self { channel, payload, log: None, remedy, reply, since: Instant::now() }
+        Self { channel, payload, in_parts: false, log: None, remedy, reply, since: Instant::now() }
     }
 
     pub(super) fn log(write: LogWrite) -> Self {
@@ -82,7 +84,7 @@ struct State {
 /// What the sender has to do next.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// What is to be published, in order. Calls come alone.
+    /// What is to be published, in order. Calls and what goes in parts come alone.
     pub(super) batch: Vec<Item>,
     /// What has waited for too long.
     pub(super) expired: Vec<Item>,
@@ -158,7 +160,7 @@ impl State {
         let mut bytes = 0;
         while let Some(next) = self.waiting.front() {
             let fits = work.batch.len() < MAX_BATCH && bytes + next.size() <= MAX_BATCH_BYTES;
-            let alone = next.reply.is_some();
+            let alone = next.reply.is_some() || next.in_parts;
             let early = self.waiting.len() == 1 && !self.closed && next.waits_for_event();
             if early || !work.batch.is_empty() && (!fits || alone) {
                 break;
@@ -190,19 +192,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn order_is_kept_and_calls_go_alone() {
+    async fn order_is_kept_and_calls_and_large_events_go_alone() {
         let outgoing = Outgoing::default();
-        for number in 0..4 {
+        for number in 0..6 {
             let reply = (number == 2).then(|| oneshot::channel().0);
             let message = Item::new("c".into(), number.to_string(), Remedy::Nothing, reply);
-            outgoing.push(message).unwrap();
+            outgoing.push(Item { in_parts: number == 4, ..message }).unwrap();
         }
         let mut batches = Vec::new();
-        for _ in 0..3 {
+        for _ in 0..5 {
             let work = outgoing.next().await;
             batches.push(work.batch.into_iter().map(|item| item.payload).collect::<Vec<_>>());
         }
-        assert_eq!(batches, [vec!["0", "1"], vec!["2"], vec!["3"]]);
+        assert_eq!(batches, [vec!["0", "1"], vec!["2"], vec!["3"], vec!["4"], vec!["5"]]);
     }
 
     #[tokio::test]

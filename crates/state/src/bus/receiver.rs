@@ -4,10 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use antiphon_realtime::{BusMessage, Target};
+use antiphon_realtime::{BusError, BusMessage, NodeInbox, Target};
+use tokio::time::{Instant, sleep};
 
 use super::Inner;
+use super::assembly::SWEEP_EVERY;
 use super::owed::resync;
+use super::parts::Part;
 use crate::exchange::Listener;
 
 /// Hands messages to the node. Does not keep the bus alive, which holds the exchange that holds this.
@@ -28,21 +31,20 @@ impl Listener for Receiver {
         if is_echo(payload, inbox.host_id()) {
             return;
         }
-        match BusMessage::from_json(payload) {
-            Ok(Some(message)) => {
-                bus.counters.received.fetch_add(1, Ordering::Relaxed);
-                inbox.deliver(message);
-            }
-            Ok(None) => {}
-            Err(error) => {
-                bus.counters.malformed.fetch_add(1, Ordering::Relaxed);
-                tracing::debug!(channel, bytes = payload.len(), %error, "a message on the event bus cannot be read");
-            }
+        let taken = if Part::is_one(payload) && bus.channels.carries_parts(channel) {
+            bus.take_part(inbox, payload)
+        } else {
+            bus.take(inbox, payload)
+        };
+        if let Err(error) = taken {
+            bus.counters.malformed.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(channel, bytes = payload.len(), %error, "a message on the event bus cannot be read");
         }
     }
 
     fn resumed(&self, gap: Duration) {
         let Some(bus) = self.bus.upgrade() else { return };
+        bus.assemblies.clear();
         let unconfirmed = bus.rooms.unconfirmed();
         if !unconfirmed.is_empty() {
             tokio::spawn(Inner::reopen(bus.clone(), unconfirmed));
@@ -54,6 +56,54 @@ impl Listener for Receiver {
                 "events of other nodes may have been missed; the sockets of this node are told"
             );
             inbox.deliver(message);
+        }
+    }
+}
+
+impl Inner {
+    /// Hands a whole message to the node.
+    fn take(&self, inbox: &NodeInbox, payload: &[u8]) -> Result<(), BusError> {
+        if let Some(message) = BusMessage::from_json(payload)? {
+            self.counters.received.fetch_add(1, Ordering::Relaxed);
+            inbox.deliver(message);
+        }
+        Ok(())
+    }
+
+    /// Takes a part, and hands the event to the node when it is the last.
+    fn take_part(self: &Arc<Self>, inbox: &NodeInbox, payload: &[u8]) -> Result<(), BusError> {
+        let part = Part::from_json(payload)?;
+        let taken = self.assemblies.take(&part, Instant::now());
+        if taken.sweep {
+            tokio::spawn(sweep(Arc::downgrade(self)));
+        }
+        self.missed(inbox, taken.missed);
+        match taken.whole {
+            Some(whole) => self.take(inbox, whole.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the sockets of this node read again that missed an event.
+    fn missed(&self, inbox: &NodeInbox, targets: Vec<Target>) {
+        for target in targets {
+            self.counters.torn.fetch_add(1, Ordering::Relaxed);
+            tracing::debug!(?target, "parts of an event are missing; the sockets that it was for are told");
+            if let Some(message) = resync(target, None) {
+                inbox.deliver(message);
+            }
+        }
+    }
+}
+
+/// Gives up events whose parts do not come, while there is any to wait for.
+async fn sweep(bus: Weak<Inner>) {
+    loop {
+        sleep(SWEEP_EVERY).await;
+        let Some(bus) = bus.upgrade() else { return };
+        let Some(missed) = bus.assemblies.sweep(Instant::now()) else { return };
+        if let Some(inbox) = bus.inbox.get() {
+            bus.missed(inbox, missed);
         }
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
-use super::endpoint::Endpoint;
+use super::connection::Connection;
+use super::error::RedisError;
 use super::link::Redis;
 
 /// Time between two proofs.
@@ -61,11 +62,11 @@ impl Proof {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Publishes one nonce through the connection to every master, and waits until all have come back.
+    /// Publishes one nonce through the connection to every master, and waits until all have come back by the `subscription`.
     ///
-    /// Outside of a cluster a message stays on its server, so only a connection to the `place` of the subscription counts: in
+    /// Outside of a cluster a message stays on its server, so only a connection to the place of the subscription counts: in
     /// a failover the other link may still be at the old master.
-    pub(crate) async fn run(&self, commands: &Redis, place: &Endpoint) -> Verdict {
+    pub(crate) async fn run(&self, commands: &Redis, subscription: &Connection) -> Verdict {
         self.seen.lock().clear();
         let cluster = commands.route().is_cluster();
         let connections = commands
@@ -73,7 +74,7 @@ impl Proof {
             .masters()
             .into_iter()
             .filter_map(|master| master.current())
-            .filter(|connection| cluster || connection.endpoint == *place);
+            .filter(|connection| cluster || connection.endpoint == subscription.endpoint);
         let published = join_all(connections.map(|connection| async move {
             let nonce = Uuid::new_v4().into_bytes().to_vec();
             let command = redis::cmd("PUBLISH").arg(&*self.channel).arg(&nonce).take();
@@ -97,18 +98,29 @@ impl Proof {
         };
         tokio::select! {
             () = all_back => Verdict::Proven,
-            () = self.silence() => Verdict::Deaf,
+            () = self.silence(subscription) => Verdict::Deaf,
             () = sleep(PROOF_LIMIT_UNDER_LOAD) => Verdict::Deaf,
         }
     }
 
-    /// Waits until no message has come for [`PROOF_LIMIT`]. A burst, which may take longer than that to read, is no silence.
-    async fn silence(&self) {
+    /// Waits until no message has come for [`PROOF_LIMIT`]. A burst, which may take longer than that to read, is no silence, nor is
+    /// a time in which this process or the server hardly ran: replies come in order with messages, so the reply to a question
+    /// that is asked then has behind it whatever was on its way.
+    async fn silence(&self, subscription: &Connection) {
         loop {
             let before = self.messages.load(Ordering::Relaxed);
             sleep(PROOF_LIMIT).await;
-            if self.messages.load(Ordering::Relaxed) == before {
+            if self.messages.load(Ordering::Relaxed) != before {
+                continue;
+            }
+            // Whether a connection without replies is dead, its own supervisor says.
+            let answered =
+                matches!(subscription.ask(redis::cmd("PING")).await, Ok(_) | Err(RedisError::Reply { .. }));
+            if answered && self.messages.load(Ordering::Relaxed) == before {
                 return;
+            }
+            if !answered {
+                std::future::pending::<()>().await;
             }
         }
     }

@@ -237,8 +237,8 @@ impl Work {
         let (commands, proof) = (self.commands.clone(), self.proof.clone());
         let prove = || {
             let (commands, proof) = (commands.clone(), proof.clone());
-            let place = connection.endpoint.clone();
-            async move { proof.run(&commands, &place).await }.boxed()
+            let connection = connection.clone();
+            async move { proof.run(&commands, &connection).await }.boxed()
         };
         let mut running = None;
         loop {

@@ -214,16 +214,3 @@ async fn two_hundred_sockets_open_no_connection_and_leave_nothing() {
     wait_until("no channel of a room is left", LIMIT, none).await.expect("in time");
     assert_eq!(server.connected_clients().await.expect("a count"), before);
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_too_large_for_redis_is_refused_and_its_receivers_read_again() {
-    let rig = rig(Kind::Standalone).await;
-    let (a, b) = pair(&rig, &USUAL).await;
-    let mut at_b = b.member("red").await;
-    let large = "x".repeat(antiphon_state::bus::MAX_MESSAGE - 1000);
-    a.realtime.to("red").emit("large", &large).await.expect("it fits");
-    assert!(at_b.packet().await.starts_with(r#"42["large","xxx"#));
-    let refused = a.realtime.to("red").emit("large", &format!("{large}{large}")).await;
-    assert!(refused.is_err_and(|error| error.to_string().contains("the event bus takes 8388608")));
-    at_b.until(r#"42["antiphon:resync",{}]"#).await;
-}

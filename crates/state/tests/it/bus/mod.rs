@@ -2,6 +2,7 @@
 
 mod breaks;
 mod cross;
+mod large;
 mod logs;
 mod polls;
 mod support;

@@ -101,7 +101,17 @@ impl Node {
 
     /// A node at a rig, once it can publish and hears the base channel.
     pub(crate) async fn start(rig: &Rig, further: &[(&str, &str)], bus: &BusOptions) -> Self {
-        let node = Self::begin(rig, further, bus).await;
+        Self::begin(rig, further, bus).await.started(bus).await
+    }
+
+    /// A node whose clients may fall behind by several large events.
+    pub(crate) async fn roomy(rig: &Rig, bus: &BusOptions) -> Self {
+        let config = RealtimeConfig { max_queue_bytes: 256 * 1024 * 1024, ..RealtimeConfig::default() };
+        Self::with(rig, &[], bus, config).await.started(bus).await
+    }
+
+    async fn started(self, bus: &BusOptions) -> Self {
+        let node = self;
         node.wait_ready("the start").await;
         let base = bus.channel.clone().unwrap_or_else(|| node.exchange.channel("socketio"));
         node.connections.subscriber().subscribe(&base).await.expect("the base channel");
@@ -167,6 +177,14 @@ impl Client {
 
     pub(crate) async fn packet(&mut self) -> String {
         self.next().await.expect("the connection lives")
+    }
+
+    /// The next binary attachment, which follows its packet.
+    pub(crate) async fn attachment(&mut self) -> Vec<u8> {
+        match tokio::time::timeout(LIMIT, self.ws.next()).await.expect("something comes") {
+            Some(Ok(Message::Binary(bytes))) => bytes.to_vec(),
+            other => panic!("{other:?} in place of an attachment"),
+        }
     }
 
     /// Reads until a packet is this; gives those before it.

@@ -153,6 +153,31 @@ async fn a_slot_that_moves_is_followed_without_a_failed_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_that_answers_and_hears_nothing_of_one_master_is_no_subscription() {
+    let rig = rig().await;
+    let links = Links::to(&rig).await;
+    links.round_trip("before").await;
+    let expected = links.connections.expected_connections();
+    let place = expected.iter().find(|(_, count)| **count == 2).map(|(endpoint, _)| endpoint.port);
+    let masters = &rig.servers()[..3];
+    let place =
+        masters.iter().find(|server| Some(server.port) == place).expect("the place of the subscription");
+    let other = masters.iter().find(|server| server.port != place.port).expect("another");
+    // One master passes nothing on to that with the subscription any more; all connections are up and answer.
+    let id = place.admin(&["CLUSTER", "MYID"]).await.expect("an id");
+    other.admin(&["CLUSTER", "FORGET", &id]).await.expect("forgotten");
+    links.wait_fault("a master passes nothing on", |fault| matches!(fault, RedisError::Deaf { .. })).await;
+    let bus = place.admin(&["CONFIG", "GET", "cluster-announce-bus-port"]).await.expect("a reply");
+    let (port, bus) = (place.port.to_string(), bus.lines().nth(1).expect("a port"));
+    other.admin(&["CLUSTER", "MEET", "127.0.0.1", &port, bus]).await.expect("met");
+    links.wait_ready("they met again").await;
+    for number in 0..10 {
+        links.round_trip(&format!("after {number}")).await;
+    }
+    links.check_connections(&living(&rig)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn with_tls_a_new_owner_is_followed_too() {
     if !all_failures() {
         println!("SKIPPED: set ANTIPHON_TEST_FAILURES=1 for the failovers of a cluster with TLS");
