@@ -28,6 +28,11 @@ impl<T> Cached<T> {
         Self { lifetime, kept: Mutex::new(Kept { value: None, failed: None }) }
     }
 
+    /// The value kept, however old; nothing while it is being fetched.
+    pub(crate) fn known(&self) -> Option<Arc<T>> {
+        self.kept.try_lock().ok()?.value.as_ref().map(|(_, value)| value.clone())
+    }
+
     /// The value kept, if it is younger than `age` and than its lifetime; else what `fetch` gives. When that fails, an older one is
     /// better than none. `busy` is the error right after a failure.
     ///

@@ -68,6 +68,11 @@ impl<'a> Unverified<'a> {
         Ok(Self { algorithm, key_id: head.kid, message, claims, signature: bytes(signature)? })
     }
 
+    /// Who says to have issued it.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.claims.get("iss").and_then(Value::as_str)
+    }
+
     /// Whether one of the keys may have signed it.
     pub(crate) fn has_key_in(&self, keys: &KeySet) -> bool {
         keys.has(self.algorithm, self.key_id.as_deref())

@@ -202,6 +202,16 @@ impl Provider {
         Some(url)
     }
 
+    /// Whether an ID token names the issuer that this provider is known to be. Its signature is not looked at.
+    pub fn may_have_issued(&self, id_token: &str) -> bool {
+        let Some(metadata) = self.metadata.known() else { return false };
+        let issuer = Unverified::parse(id_token).ok().and_then(|token| token.issuer().map(str::to_owned));
+        let common = metadata.issuer.split("{tenantid}").next().unwrap_or_default();
+        issuer.is_some_and(|issuer| {
+            if common.len() == metadata.issuer.len() { issuer == common } else { issuer.starts_with(common) }
+        })
+    }
+
     fn scopes(&self) -> String {
         let mut scopes: Vec<&str> = self.settings.scopes.split_whitespace().collect();
         if !scopes.contains(&"openid") {
@@ -237,22 +247,9 @@ impl Provider {
         code: &str,
     ) -> Result<Map<String, Value>> {
         const WHAT: &str = "token endpoint";
-        let mut form = Serializer::new(String::new());
-        form.append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", &attempt.redirect_uri);
-        if let Some(verifier) = &attempt.verifier {
-            form.append_pair("code_verifier", verifier);
-        }
-        let secret = self.settings.client_secret.as_ref().map(Secret::reveal).unwrap_or_default();
         let authentication = self.authentication(metadata);
-        if authentication != ClientAuthentication::Basic {
-            form.append_pair("client_id", &self.settings.client_id);
-        }
-        if authentication == ClientAuthentication::Post {
-            form.append_pair("client_secret", secret);
-        }
-        let body = form.finish();
+        let secret = self.settings.client_secret.as_ref().map(Secret::reveal).unwrap_or_default();
+        let body = self.exchange_form(authentication, attempt, code, secret);
         let fill = |request: RequestBuilder| {
             let request =
                 request.header(reqwest::header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(body);
@@ -282,6 +279,30 @@ impl Provider {
                 Err(OidcError::Unusable { what: WHAT, problem })
             }
         }
+    }
+
+    /// The form that is sent with a code.
+    fn exchange_form(
+        &self,
+        authentication: ClientAuthentication,
+        attempt: &Attempt,
+        code: &str,
+        secret: &str,
+    ) -> String {
+        let mut form = Serializer::new(String::new());
+        form.append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("redirect_uri", &attempt.redirect_uri);
+        if let Some(verifier) = &attempt.verifier {
+            form.append_pair("code_verifier", verifier);
+        }
+        if authentication != ClientAuthentication::Basic {
+            form.append_pair("client_id", &self.settings.client_id);
+        }
+        if authentication == ClientAuthentication::Post {
+            form.append_pair("client_secret", secret);
+        }
+        form.finish()
     }
 
     fn authentication(&self, metadata: &Metadata) -> ClientAuthentication {

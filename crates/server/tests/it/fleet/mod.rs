@@ -14,7 +14,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// So many nodes at a rig.
-async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
+pub(crate) async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
     let usual = [
         ("ENABLE_OPENAI_API", "false"),
         ("BYPASS_MODEL_ACCESS_CONTROL", "true"),
@@ -36,6 +36,6 @@ fn at(node: &Node, account: &Account) -> Account {
     Site::at(node.url()).account(session)
 }
 
-async fn rig(kind: Kind) -> Rig {
+pub(crate) async fn rig(kind: Kind) -> Rig {
     Rig::start(kind, false).await.expect("a rig")
 }
