@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::connections::Connections;
+use crate::external::ExternalSignIn;
 use crate::frontend::Frontend;
 use crate::models::ModelDirectory;
 use crate::onboarding::Onboarding;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub authenticator: Authenticator,
     /// Beginning and ending sessions.
     pub sessions: SessionManager,
+    /// Sign-in through providers.
+    pub external: ExternalSignIn,
     /// Attributes of the token's cookie.
     pub cookie: CookieOptions,
     /// Tokens that are no longer good.

@@ -30,21 +30,33 @@ impl CookieOptions {
     /// The `Set-Cookie` value that hands the token to the browser. `max_age` in seconds; without it the cookie goes
     /// with the browser window.
     pub fn set(&self, token: &str, max_age: Option<u64>) -> String {
-        let mut cookie = format!("{TOKEN_COOKIE}={token}; HttpOnly");
-        if let Some(seconds) = max_age {
-            // Writing to a text cannot fail.
-            let _ = write!(cookie, "; Max-Age={seconds}");
-        }
-        self.finish(cookie)
+        self.set_named(TOKEN_COOKIE, token, max_age, "/")
     }
 
     /// The `Set-Cookie` value that takes the token away.
     pub fn clear(&self) -> String {
-        self.finish(format!("{TOKEN_COOKIE}=; HttpOnly; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"))
+        self.clear_named(TOKEN_COOKIE, "/")
     }
 
-    fn finish(self, mut cookie: String) -> String {
-        cookie.push_str("; Path=/; SameSite=");
+    /// As [`CookieOptions::set`], but scripts of the page can read it: so a page that a redirect leads to takes the token over.
+    pub fn set_readable(&self, token: &str, max_age: Option<u64>) -> String {
+        self.finish(aged(format!("{TOKEN_COOKIE}={token}"), max_age), "/")
+    }
+
+    /// The `Set-Cookie` value of another cookie, with these attributes and out of the reach of scripts. `max_age` in seconds.
+    pub fn set_named(&self, name: &str, value: &str, max_age: Option<u64>, path: &str) -> String {
+        self.finish(aged(format!("{name}={value}; HttpOnly"), max_age), path)
+    }
+
+    /// The `Set-Cookie` value that takes another cookie away.
+    pub fn clear_named(&self, name: &str, path: &str) -> String {
+        self.finish(format!("{name}=; HttpOnly; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"), path)
+    }
+
+    fn finish(self, mut cookie: String, path: &str) -> String {
+        cookie.push_str("; Path=");
+        cookie.push_str(path);
+        cookie.push_str("; SameSite=");
         cookie.push_str(self.same_site.as_str());
         if self.secure {
             cookie.push_str("; Secure");
@@ -53,15 +65,28 @@ impl CookieOptions {
     }
 }
 
+fn aged(mut cookie: String, max_age: Option<u64>) -> String {
+    if let Some(seconds) = max_age {
+        // Writing to a text cannot fail.
+        let _ = write!(cookie, "; Max-Age={seconds}");
+    }
+    cookie
+}
+
 /// The token in a `Cookie` header, if there is one that is not empty; the first wins.
 pub fn token_from(header: &str) -> Option<&str> {
+    value_of(header, TOKEN_COOKIE)
+}
+
+/// The value of a cookie in a `Cookie` header, if there is one that is not empty; the first wins.
+pub fn value_of<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     if header.len() > MAX_HEADER_BYTES {
         return None;
     }
     header
         .split(';')
         .filter_map(|pair| pair.split_once('='))
-        .find(|(name, _)| name.trim() == TOKEN_COOKIE)
+        .find(|(found, _)| found.trim() == name)
         .map(|(_, value)| value.trim().trim_matches('"'))
         .filter(|value| !value.is_empty())
 }
@@ -81,6 +106,8 @@ mod tests {
             "token=abc; HttpOnly; Max-Age=2419200; Path=/; SameSite=lax"
         );
         assert_eq!(LAX.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=lax");
+        assert_eq!(LAX.set_readable("abc", Some(5)), "token=abc; Max-Age=5; Path=/; SameSite=lax");
+        assert_eq!(LAX.set_named("a", "b", Some(5), "/x"), "a=b; HttpOnly; Max-Age=5; Path=/x; SameSite=lax");
         let cross_site = CookieOptions { same_site: SameSite::None, secure: true };
         assert_eq!(cross_site.set("abc", None), "token=abc; HttpOnly; Path=/; SameSite=none; Secure");
     }

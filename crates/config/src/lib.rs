@@ -31,6 +31,7 @@ pub use sections::features::Features;
 pub use sections::headers::SecurityHeaders;
 pub use sections::local_model::LocalModel;
 pub use sections::logging::{LogFormat, LogLevel, Logging};
+pub use sections::oauth::{Claims as OAuthClaims, ClientAuthentication, IdentityProvider, OAuth};
 pub use sections::persistence::Persistence;
 pub use sections::providers::{ProviderTls, Providers};
 pub use sections::redis::{Redis, Topology};

@@ -12,6 +12,7 @@ use crate::sections::features::Features;
 use crate::sections::headers::SecurityHeaders;
 use crate::sections::local_model::LocalModel;
 use crate::sections::logging::Logging;
+use crate::sections::oauth::OAuth;
 use crate::sections::persistence::Persistence;
 use crate::sections::providers::Providers;
 use crate::sections::redis::{Redis, Topology};
@@ -33,6 +34,8 @@ pub struct Config {
     pub persistence: Persistence,
     /// Sign-in: keys, cookies, passwords and the reach of administrators.
     pub auth: Auth,
+    /// Sign-in through an OpenID Connect provider.
+    pub oauth: OAuth,
     /// Which web pages of other origins may use the server.
     pub cors: Cors,
     /// Live connections between pages and the server.
@@ -76,6 +79,7 @@ pub(crate) fn entries() -> Vec<Entry> {
         WebSocket::entries(),
         Cors::entries(),
         Auth::entries(),
+        OAuth::entries(),
         Providers::entries(),
         LocalModel::entries(),
         Replies::entries(),
@@ -117,6 +121,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
     let websocket = WebSocket::read(reader);
     let cors = Cors::read(reader);
     let auth = Auth::read(reader);
+    let oauth = OAuth::read(reader);
     let providers = Providers::read(reader);
     let local_model = LocalModel::read(reader);
     let replies = Replies::read(reader);
@@ -132,6 +137,7 @@ fn read(reader: &mut Reader<'_>) -> Option<Config> {
         database: database?,
         persistence: persistence?,
         auth: auth?,
+        oauth: oauth?,
         cors: cors?,
         websocket: websocket?,
         redis: redis?,
@@ -244,6 +250,13 @@ fn advice(config: &Config) -> Vec<Notice> {
         notices.push(Notice::warning(
             "WEBUI_ADMIN_EMAIL",
             "an administrator is created only when WEBUI_ADMIN_EMAIL and WEBUI_ADMIN_PASSWORD are both set. Set the missing one.",
+        ));
+    }
+    notices.extend(config.oauth.advice());
+    if config.redis.sessions && redis.topology() == Topology::Memory {
+        notices.push(Notice::warning(
+            "ENABLE_STAR_SESSIONS_MIDDLEWARE",
+            "there is no Redis, so what an external sign-in needs between its two halves stays in an encrypted cookie. Set REDIS_URL, or remove the variable.",
         ));
     }
     notices

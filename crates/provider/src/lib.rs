@@ -31,6 +31,7 @@ pub use connection::{
 };
 pub use context::{RequestContext, Requester};
 pub use error::{Label, ProviderError, TimeBound, UnreachableCause, UpstreamAnswer};
+pub use http::WebClient;
 pub use model::{Model, ModelList, Tag};
 pub use options::{CatalogOptions, ForwardHeaders, ProviderOptions, TlsVerification};
 pub use providers::Providers;

@@ -5,7 +5,7 @@ use crate::connection::{Connection, ConnectionKind};
 use crate::context::RequestContext;
 use crate::error::ProviderError;
 use crate::exchange::Exchange;
-use crate::http::{HttpClient, Target};
+use crate::http::{HttpClient, Target, WebClient};
 use crate::model::{Model, ModelList};
 use crate::options::ProviderOptions;
 use crate::reply::Reply;
@@ -51,6 +51,11 @@ impl Providers {
         let options = &exchange.options;
         let catalog = Catalog::new(options.catalog.clone(), options.list_timeout, lister);
         Ok(Self { exchange, catalog: Arc::new(catalog) })
+    }
+
+    /// The HTTP client, for services that are no model services.
+    pub fn web_client(&self) -> WebClient {
+        WebClient::new(self.exchange.http.clone())
     }
 
     /// Takes over new connections, in the order of preference; those that did not change keep what is known of them.

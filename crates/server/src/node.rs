@@ -4,8 +4,8 @@ use crate::fleet::Fleet;
 use crate::local_model::LocalModel;
 use crate::{layers, listener, options, redis, upkeep};
 use antiphon_api::{
-    Activity, App, Connections, Events, Frontend, ModelDirectory, Parts, RedisLinks, SettingsStore,
-    close_revoked,
+    Activity, App, Connections, Events, ExternalSignIn, Frontend, ModelDirectory, Parts, RedisLinks,
+    SettingsStore, close_revoked,
 };
 use antiphon_auth::cookie::CookieOptions;
 use antiphon_auth::{PasswordPolicy, SessionManager};
@@ -97,7 +97,14 @@ impl Node {
             settings.handle().clone(),
             local_ids.clone(),
         );
+        let external = ExternalSignIn::new(
+            &config,
+            &secret,
+            &providers.web_client(),
+            fleet.as_ref().map(|fleet| fleet.exchange.clone()),
+        )?;
         let app = App::new(Parts {
+            external,
             models: ModelDirectory::new(
                 database.clone(),
                 providers.clone(),
@@ -184,6 +191,9 @@ impl Node {
         tracing::info!("database: {}", self.app.database.location());
         tracing::info!("data folder: {}", config.server.data_dir.display());
         redis::introduce(config, self.redis.as_ref());
+        for provider in self.app.external.providers() {
+            tracing::info!("sign-in through {} (/oauth/{}/login)", provider.name(), provider.id());
+        }
         tracing::info!(
             "worker threads: {}{}",
             config.server.workers,

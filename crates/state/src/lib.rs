@@ -20,6 +20,7 @@ pub mod redis;
 pub mod reply_log;
 pub mod revocation;
 mod settings;
+pub mod sign_ins;
 pub mod tasks;
 
 pub use bus::{BusOptions, RedisBus};
@@ -34,4 +35,5 @@ pub use presence::Presence;
 pub use reply_log::ReplyLogs;
 pub use revocation::Revocations;
 pub use settings::SettingsHandle;
+pub use sign_ins::SignIns;
 pub use tasks::Tasks;

@@ -62,5 +62,6 @@ pub use page::{Direction, MAX_PAGE, Page};
 pub use revoked_tokens::{RevokedToken, RevokedTokens};
 pub use settings::{Settings, SettingsSnapshot};
 pub use users::{
-    CreatedUser, NewUser, Role, RoleChange, USERS_PER_PAGE, User, UserOrder, UserQuery, UserUpdate, Users,
+    CreatedUser, NewUser, Role, RoleChange, SignInLink, USERS_PER_PAGE, User, UserOrder, UserQuery,
+    UserUpdate, Users,
 };

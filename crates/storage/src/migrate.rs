@@ -96,6 +96,12 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         kind: Kind::Expand,
         sql: include_str!("../migrations/0006_fleet.sql"),
     },
+    Migration {
+        version: 7,
+        name: "0007_sign_in_links",
+        kind: Kind::Expand,
+        sql: include_str!("../migrations/0007_sign_in_links.sql"),
+    },
 ];
 
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The descriptions, by the tag of their operations.
-const DESCRIPTIONS: [(&str, &str); 10] = [
+const DESCRIPTIONS: [(&str, &str); 11] = [
     ("auths", include_str!("descriptions/auths.json")),
     ("channels", include_str!("descriptions/channels.json")),
     ("chats", include_str!("descriptions/chats.json")),
@@ -27,6 +27,7 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
     ("configs", include_str!("descriptions/configs.json")),
     ("evaluations", include_str!("descriptions/evaluations.json")),
     ("models", include_str!("descriptions/models.json")),
+    ("oauth", include_str!("descriptions/oauth.json")),
     ("server", include_str!("descriptions/server.json")),
     ("tasks", include_str!("descriptions/tasks.json")),
     ("users", include_str!("descriptions/users.json")),

@@ -12,6 +12,7 @@ mod groups;
 mod health;
 mod limits;
 mod models;
+mod oauth;
 mod openapi;
 mod providers;
 mod redis;
@@ -37,6 +38,7 @@ pub fn table() -> Vec<Route> {
         groups::routes(),
         health::routes(),
         models::routes(),
+        oauth::routes(),
         openapi::routes(),
         providers::routes(),
         redis::routes(),

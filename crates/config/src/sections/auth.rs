@@ -106,26 +106,6 @@ section! {
         variable("WEBUI_AUTH_TRUSTED_ROLE_HEADER", optional(Text)).reserved();
         /// Key that protects the secrets of second factors.
         variable("MFA_ENCRYPTION_KEY", optional(SecretText)).secret().reserved();
-        /// Allows sign-up through an external provider.
-        variable("ENABLE_OAUTH_SIGNUP", Bool).or("false").reserved();
-        /// Client id at the OpenID provider.
-        variable("OAUTH_CLIENT_ID", optional(Text)).reserved();
-        /// Client secret at the OpenID provider.
-        variable("OAUTH_CLIENT_SECRET", optional(SecretText)).secret().reserved();
-        /// Address of the OpenID provider's configuration document.
-        variable("OPENID_PROVIDER_URL", optional(Text)).reserved();
-        /// Ends sessions when the OpenID provider asks for it.
-        variable("ENABLE_OAUTH_BACKCHANNEL_LOGOUT", Bool).or("false").reserved();
-        /// Key that protects stored tokens of external sign-in.
-        variable("OAUTH_SESSION_TOKEN_ENCRYPTION_KEY", optional(SecretText)).secret().reserved();
-        /// Key that protects stored client data of external sign-in.
-        variable("OAUTH_CLIENT_INFO_ENCRYPTION_KEY", optional(SecretText)).secret().reserved();
-        /// External sessions kept for each user and provider.
-        variable("OAUTH_MAX_SESSIONS_PER_USER", Whole::<i64>::strict()).or("10").reserved();
-        /// Token exchanges allowed in one window; empty for no limit.
-        variable("OAUTH_TOKEN_EXCHANGE_RATE_LIMIT", optional(Text)).reserved();
-        /// Seconds of that window.
-        variable("OAUTH_TOKEN_EXCHANGE_RATE_LIMIT_WINDOW", Whole::<i64>::strict()).or("180").reserved();
         /// Allows sign-in against an LDAP directory.
         variable("ENABLE_LDAP", Bool).or("false").reserved();
         /// Lets an identity system manage users through SCIM.

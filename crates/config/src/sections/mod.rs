@@ -7,6 +7,7 @@ pub(crate) mod features;
 pub(crate) mod headers;
 pub(crate) mod local_model;
 pub(crate) mod logging;
+pub(crate) mod oauth;
 pub(crate) mod persistence;
 pub(crate) mod providers;
 pub(crate) mod redis;

@@ -13,6 +13,8 @@ section! {
     }
     others {
         /// Keeps the settings of external sign-in in SQL too.
-        variable("ENABLE_OAUTH_PERSISTENT_CONFIG", Bool).or("false").reserved();
+        variable("ENABLE_OAUTH_PERSISTENT_CONFIG", Bool)
+            .or("false")
+            .no_effect("External sign-in is set up by the environment alone.");
     }
 }

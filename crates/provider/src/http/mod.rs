@@ -4,6 +4,7 @@ mod admission;
 mod failure;
 mod resolver;
 mod tls;
+mod web;
 
 use crate::error::{Label, ProviderError, TimeBound};
 use crate::options::{
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 pub(crate) use failure::upstream_words;
+pub use web::WebClient;
 
 /// Whom a request goes to, for messages.
 #[derive(Debug, Clone)]

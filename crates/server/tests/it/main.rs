@@ -19,6 +19,7 @@ mod frontend;
 mod health;
 mod hostile;
 mod models;
+mod oauth;
 mod openai_form;
 mod person;
 mod providers;

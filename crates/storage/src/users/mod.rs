@@ -1,8 +1,10 @@
 //! Accounts: who may sign in, their role, profile and settings.
 
+mod links;
 mod list;
 mod store;
 
+pub use links::SignInLink;
 pub use list::{USERS_PER_PAGE, UserOrder, UserQuery};
 pub use store::Users;
 

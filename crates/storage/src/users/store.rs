@@ -32,6 +32,13 @@ impl Users {
     /// Errors: [`StorageError::EmailTaken`].
     pub async fn create(&self, new: NewUser) -> Result<CreatedUser> {
         let mut transaction = self.begin_exclusive().await?;
+        let created = Self::insert(&mut transaction, new).await?;
+        transaction.commit().await?;
+        Ok(created)
+    }
+
+    /// The account and its way in, in an exclusive transaction.
+    pub(super) async fn insert(transaction: &mut Transaction, new: NewUser) -> Result<CreatedUser> {
         let found =
             transaction.optional(Statement::new("SELECT EXISTS (SELECT 1 FROM users) AS found")).await?;
         let first = !found.map_or(Ok(false), |row| row.boolean("found"))?;
@@ -59,7 +66,6 @@ impl Users {
         .bind(&session_stamp)
         .bind(now);
         transaction.execute(statement).await?;
-        transaction.commit().await?;
         Ok(CreatedUser { user, session_stamp, first })
     }
 
@@ -256,7 +262,7 @@ impl Users {
     /// A transaction in which no other one counts, makes or removes administrators.
     ///
     /// SQLite has one writer; PostgreSQL needs a lock, or two administrators could demote each other at once.
-    async fn begin_exclusive(&self) -> Result<Transaction> {
+    pub(super) async fn begin_exclusive(&self) -> Result<Transaction> {
         let mut transaction = self.database.begin().await?;
         if transaction.dialect() == Dialect::Postgres {
             let statement = Statement::new("SELECT pg_advisory_xact_lock($1::int, hashtext($2))")

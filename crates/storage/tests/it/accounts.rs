@@ -1,8 +1,8 @@
 //! Accounts, settings of accounts and settings of the server.
 
 use antiphon_storage::{
-    Direction, NewChat, NewGrant, Permission, Principal, ResourceType, Role, StorageError, UserOrder,
-    UserQuery, UserUpdate,
+    Direction, NewChat, NewGrant, Permission, Principal, ResourceType, Role, SignInLink, StorageError,
+    UserOrder, UserQuery, UserUpdate,
 };
 use serde_json::json;
 
@@ -17,6 +17,7 @@ on_both!(
     lists_are_sorted_searched_and_paged,
     settings_and_information_are_kept,
     settings_of_the_server_have_a_version,
+    people_of_a_provider_have_one_account,
 );
 
 async fn the_first_account_is_an_administrator(fixture: Fixture) {
@@ -36,6 +37,33 @@ async fn the_first_account_is_an_administrator(fixture: Fixture) {
     assert_eq!(both.len(), 2);
     let stamp = fixture.db.credentials().by_user(&first.user.id).await.unwrap().unwrap().session_stamp;
     assert_eq!(stamp, first.session_stamp);
+}
+
+async fn people_of_a_provider_have_one_account(fixture: Fixture) {
+    let users = fixture.db.users();
+    let link = |provider, subject| SignInLink { provider, subject };
+    let made = users.create_linked(new_user("ada"), link("oidc", "a-1")).await.unwrap();
+    assert!(made.first);
+    assert_eq!(made.user.oauth, Some(json!({ "oidc": { "sub": "a-1" } })));
+    let found = users.by_link(link("oidc", "a-1")).await.unwrap().unwrap();
+    assert_eq!((&found.id, &found.oauth), (&made.user.id, &made.user.oauth));
+    assert_eq!(users.by_link(link("google", "a-1")).await.unwrap(), None);
+
+    let bob = fixture.user("bob").await;
+    users.link(&bob.id, link("google", "b-1")).await.unwrap();
+    users.link(&bob.id, link("oidc", "b-2")).await.unwrap();
+    users.link(&bob.id, link("oidc", "b-3")).await.unwrap();
+    assert_eq!(users.by_link(link("oidc", "b-2")).await.unwrap(), None, "another has taken its place");
+    let bob = users.by_link(link("google", "b-1")).await.unwrap().unwrap();
+    assert_eq!(bob.oauth, Some(json!({ "google": { "sub": "b-1" }, "oidc": { "sub": "b-3" } })));
+    assert!(matches!(users.link("nobody", link("oidc", "x")).await, Err(StorageError::UserNotFound)));
+
+    // Neither half is there when the address is somebody else's.
+    let twin = users.create_linked(new_user("bob"), link("oidc", "twin")).await;
+    assert!(matches!(twin, Err(StorageError::EmailTaken)));
+    assert_eq!(users.by_link(link("oidc", "twin")).await.unwrap(), None);
+    assert!(users.delete(&bob.id).await.unwrap());
+    assert_eq!(users.by_link(link("oidc", "b-3")).await.unwrap(), None);
 }
 
 async fn addresses_are_unique_without_case(fixture: Fixture) {

@@ -23,7 +23,7 @@ export const signUp = (name: string, email: string, password: string) =>
   });
 
 export const signOut = () =>
-  call<unknown>('/api/v1/auths/signout', { method: 'POST', timeoutMs: 5_000, last: true });
+  call<{ redirect_url?: string }>('/api/v1/auths/signout', { method: 'POST', timeoutMs: 5_000, last: true });
 
 export const sendTimezone = (timezone: string) => post<unknown>('/api/v1/auths/update/timezone', { timezone });
 

@@ -30,6 +30,7 @@ export interface Config {
   version: string;
   onboarding?: boolean;
   features: Record<string, unknown>;
+  oauth?: { providers?: Record<string, string>; auto_redirect?: boolean };
   default_models?: string | null;
   default_prompt_suggestions?: PromptSuggestion[] | null;
   ui?: { pending_user_overlay_title?: string; pending_user_overlay_content?: string };

@@ -4,6 +4,7 @@ import * as api from '../api/auth';
 import { CallError, currentToken, endCalls, setToken, whenUnauthorised } from '../api/http';
 import type { Config, Session as Account, Settings } from '../api/shapes';
 import { readLocal, writeLocal } from '../ui/storage';
+import { dropHandedToken, handedToken } from './provider';
 
 /** Key under which the token is kept; the name is part of the web client's contract. */
 const TOKEN_KEY = 'token';
@@ -27,6 +28,9 @@ class Session {
   settings = $state.raw<Settings>({});
   /** Said once on the sign-in page after a session ended by itself. */
   notice = $state('');
+
+  /** Whether nobody was signed in when the page was opened, and nobody has been since. */
+  fresh = $state(false);
 
   /** While signing out; the server ends the socket then, which is no news. */
   leaving = false;
@@ -64,18 +68,23 @@ class Session {
 
   /** Reads the configuration and the stored session; tries again by itself while the server is away. */
   async boot(): Promise<void> {
-    const token = readLocal(TOKEN_KEY);
+    const handed = handedToken(document.cookie);
+    if (handed !== null) writeLocal(TOKEN_KEY, handed);
+    const token = handed ?? readLocal(TOKEN_KEY);
     setToken(token);
     try {
       this.config = await api.readConfig();
       if (token === null) {
+        this.fresh = true;
         this.status = 'signed-out';
       } else {
         await this.#enter(await api.readSession());
+        if (handed !== null) this.#sendTimezone();
       }
       this.#attempt = 0;
     } catch (error) {
       if (error instanceof CallError && error.status === 401) {
+        if (handed !== null) dropHandedToken();
         this.#drop('');
         return;
       }
@@ -98,9 +107,15 @@ class Session {
     // The server learns of it if it can; the token is dropped here in any case.
     this.leaving = true;
     endCalls();
-    await api.signOut().catch(() => undefined);
+    const answer = await api.signOut().catch(() => undefined);
     this.leaving = false;
     this.#drop('');
+    // The provider's session ends on a page of the provider.
+    const next = answer?.redirect_url;
+    if (next && /^https?:\/\//.test(next)) {
+      location.assign(next);
+      return;
+    }
     await this.#readConfig();
   }
 
@@ -147,6 +162,10 @@ class Session {
     // With the cookie that came along, the server tells more about itself.
     await this.#readConfig();
     await this.#enter(account);
+    this.#sendTimezone();
+  }
+
+  #sendTimezone(): void {
     const timezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
     if (timezone) void api.sendTimezone(timezone).catch(() => undefined);
   }
@@ -171,6 +190,7 @@ class Session {
 
   #drop(notice: string): void {
     clearTimeout(this.#expiry);
+    this.fresh = false;
     writeLocal(TOKEN_KEY, null);
     endCalls();
     setToken(null);

@@ -48,7 +48,7 @@ pub(super) fn begun(app: &App, signed_in: SignedIn) -> Result<Response, ApiError
 }
 
 /// Seconds from the issue of a token to its end, which are the first `Max-Age` of its cookie.
-fn lifetime(claims: &Claims) -> Option<u64> {
+pub(in crate::routes) fn lifetime(claims: &Claims) -> Option<u64> {
     let (end, start) = (claims.expires_at?, claims.issued_at?);
     u64::try_from(end.saturating_sub(start)).ok()
 }

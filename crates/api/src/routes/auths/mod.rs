@@ -12,7 +12,9 @@ mod sign_in;
 mod sign_out;
 mod sign_up;
 
+pub(super) use answer::lifetime;
 pub(super) use profile::new_picture;
+pub(super) use sign_up::role;
 
 use crate::http::{Access, ApiError, Json, Route};
 use axum::extract::{FromRequest, Request};

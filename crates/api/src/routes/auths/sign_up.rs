@@ -72,7 +72,7 @@ fn closed() -> ApiError {
 }
 
 /// The stored form of a role of the settings.
-pub(super) fn role(configured: UserRole) -> Role {
+pub(in crate::routes) fn role(configured: UserRole) -> Role {
     match configured {
         UserRole::Pending => Role::Pending,
         UserRole::User => Role::User,

@@ -26,7 +26,7 @@ pub(super) async fn read(
         Err(error) if error.status() == StatusCode::SERVICE_UNAVAILABLE => return Err(error),
         Err(_) => None,
     };
-    let mut answer = public(config, settings);
+    let mut answer = public(&app, config, settings);
     match role {
         None => {
             if config.auth.enabled && is_new(&app).await {
@@ -46,14 +46,18 @@ async fn is_new(app: &App) -> bool {
     app.onboarding().has_accounts(&app.database).await.is_ok_and(|found| !found)
 }
 
-fn public(config: &Config, settings: &Settings) -> Map<String, Value> {
+fn public(app: &App, config: &Config, settings: &Settings) -> Map<String, Value> {
     let mut answer = Map::new();
     answer.insert("status".to_owned(), json!(true));
     answer.insert("name".to_owned(), json!(config.server.name));
     answer.insert("version".to_owned(), json!(crate::COMPATIBLE_VERSION));
     answer.insert("default_locale".to_owned(), json!(settings.interface.default_locale));
     answer.insert("i18n".to_owned(), json!(settings.interface.i18n));
-    answer.insert("oauth".to_owned(), json!({ "providers": {}, "auto_redirect": false }));
+    let providers = app.external.providers().iter();
+    let providers: Map<String, Value> =
+        providers.map(|provider| (provider.id().to_owned(), json!(provider.name()))).collect();
+    let oauth = json!({ "providers": providers, "auto_redirect": config.oauth.auto_redirect });
+    answer.insert("oauth".to_owned(), oauth);
     answer.insert("features".to_owned(), Value::Object(features::public(config, settings)));
     answer
 }

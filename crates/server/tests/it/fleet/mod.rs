@@ -16,7 +16,7 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// So many nodes at a rig.
-async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
+pub(crate) async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
     fleet_with(rig.variables(), count, further).await
 }
 
@@ -43,6 +43,6 @@ fn at(node: &Node, account: &Account) -> Account {
     Site::at(node.url()).account(session)
 }
 
-async fn rig(kind: Kind) -> Rig {
+pub(crate) async fn rig(kind: Kind) -> Rig {
     Rig::start(kind, false).await.expect("a rig")
 }
