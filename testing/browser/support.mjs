@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { addUser, Api, signUp } from "../support/api.mjs";
+import { IdentityProvider } from "../support/oidc.mjs";
 import { Provider } from "../support/provider.mjs";
 import { Redis } from "../support/redis.mjs";
 import { Server } from "../support/server.mjs";
@@ -23,6 +24,8 @@ export class World {
   other;
   redis;
   provider;
+  /** The provider at which people sign in, with `identity: true`. */
+  identity;
   /** The administrator, when `administrator` was not switched off. */
   admin;
 
@@ -31,7 +34,7 @@ export class World {
    * `provider: false` starts none; `fleet: true` starts a second node, `other`, with the same database, and Redis.
    */
   constructor(options = {}) {
-    this.#options = { environment: {}, administrator: true, provider: true, fleet: false, ...options };
+    this.#options = { environment: {}, administrator: true, provider: true, identity: false, fleet: false, ...options };
     before(() => this.#start());
     after(() => this.#stop());
   }
@@ -60,12 +63,14 @@ export class World {
   }
 
   async #start() {
-    const { environment, administrator, provider, fleet } = this.#options;
+    const { environment, administrator, provider, identity, fleet } = this.#options;
+    if (identity) this.identity = await IdentityProvider.start();
     if (provider) this.provider = await Provider.start();
     const variables = {
       ...this.provider?.environment,
       // Without records of access, only administrators would see the provider's models.
       BYPASS_MODEL_ACCESS_CONTROL: "true",
+      ...this.identity?.environment,
       ...environment,
     };
     if (fleet) Object.assign(variables, await this.#shared());
@@ -95,6 +100,7 @@ export class World {
       await this.server?.dispose();
     } finally {
       await this.provider?.stop();
+      await this.identity?.stop();
       await this.redis?.stop();
       if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
     }

@@ -32,6 +32,11 @@ await new Promise((done) => server.listen(0, "127.0.0.1", done));
 const issuer = `http://127.0.0.1:${server.address().port}`;
 const signing = await newKey("first");
 
+/** The question whether the session here ends too; the provider's own page asks another host for its letters. */
+async function logoutSource(context, form) {
+  context.body = `<!doctype html><title>Test provider</title>${form}<button form="op.logoutForm" name="logout" value="yes">Sign out</button>`;
+}
+
 const provider = new Provider(issuer, {
   clients: [
     {
@@ -51,7 +56,7 @@ const provider = new Provider(issuer, {
   claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name", "roles"] },
   conformIdTokenClaims: process.env.ID_TOKEN_CLAIMS !== "all",
   pkce: { required: () => true },
-  features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true } },
+  features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true, logoutSource } },
   interactions: { url: (_, interaction) => `/interaction/${interaction.uid}` },
   ttl: { Interaction: 600, Session: 600, Grant: 600, AccessToken: 600, IdToken: 600, AuthorizationCode: 60 },
   findAccount: (_, id) => ({

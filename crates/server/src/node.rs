@@ -97,14 +97,9 @@ impl Node {
             settings.handle().clone(),
             local_ids.clone(),
         );
-        let external = ExternalSignIn::new(
-            &config,
-            &secret,
-            &providers.web_client(),
-            fleet.as_ref().map(|fleet| fleet.exchange.clone()),
-        )?;
+        let exchange = fleet.as_ref().map(|fleet| fleet.exchange.clone());
         let app = App::new(Parts {
-            external,
+            external: ExternalSignIn::new(&config, &secret, &providers.web_client(), exchange)?,
             models: ModelDirectory::new(
                 database.clone(),
                 providers.clone(),

@@ -179,10 +179,10 @@ async fn a_sign_out_ends_the_session_at_the_provider_too() {
         assert_eq!(next.path(), "/session/end");
         assert_eq!(parameter(&next, "id_token_hint"), Some(id_token));
         assert_eq!(parameter(&next, "post_logout_redirect_uri").as_deref(), Some("http://127.0.0.1/after"));
-        let taken: Vec<_> =
+        let cleared: Vec<_> =
             answer.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).collect();
         for name in ["token=;", "owui-session=;", "oauth_id_token=;"] {
-            assert!(taken.iter().any(|cookie| cookie.starts_with(name)), "{name} in {taken:?}");
+            assert!(cleared.iter().any(|cookie| cookie.starts_with(name)), "{name} in {cleared:?}");
         }
         // The provider takes it for what it is, and asks nothing that the server should have known.
         let page = browser.get(&next).await;
