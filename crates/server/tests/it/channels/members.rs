@@ -57,6 +57,7 @@ async fn direct_channels_come_back_when_somebody_writes(place: Place) {
     let item = listed(&bob).await.into_iter().find(|item| item["id"] == direct.as_str()).unwrap();
     assert_eq!(item["user_ids"], json!([ada.id, bob.id]));
     assert_eq!(item["users"][0]["name"], "Ada");
+    of_bob.sync().await;
     assert_eq!(created(&of_bob), 3);
 
     let hide = path(&direct, "/members/active");
@@ -83,6 +84,7 @@ async fn members_are_added_and_removed_at_once(place: Place) {
     assert_eq!(added.expect(200), &json!([{ "channel_id": group, "user_id": cid.id }]));
     post(&bob, &group, "for all three").await;
     assert_eq!(heard(&of_cid, &group, 1).await.len(), 1);
+    of_ada.sync().await;
     assert_eq!((created(&of_cid), created(&of_ada)), (1, 1));
 
     cid.post(&add, json!({ "user_ids": [ada.id] })).await.expect_plain(403);
