@@ -105,7 +105,11 @@ impl Failure {
     fn log(&self, provider: &Provider) {
         let provider = provider.id();
         match self {
-            Self::NoAttempt | Self::Session(_) => {}
+            Self::NoAttempt | Self::Session(AuthError::InvalidToken | AuthError::Unavailable) => {}
+            Self::Session(error) => {
+                let cause = std::error::Error::source(error).map(ToString::to_string);
+                tracing::error!(provider, %error, cause, "no session could begin; see the cause");
+            }
             Self::OutOfReach => {
                 tracing::warn!(
                     provider,
@@ -137,7 +141,8 @@ impl Failure {
             Self::Session(AuthError::InvalidToken) => {
                 "Your account is switched off on this server. Ask an administrator."
             }
-            Self::Session(_) => Refusal::UNAVAILABLE,
+            Self::Session(AuthError::Unavailable) => Refusal::UNAVAILABLE,
+            Self::Session(_) => "The server failed to sign you in. Its log says why.",
         }
     }
 }
