@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 MODEL_DIR = $(shell scripts/fetch-local-model --print 2>/dev/null)
 
-.PHONY: run fleet test test-failures test-fleet soak test-reference bench bench-micro page build model fmt lint clean
+.PHONY: run fleet test test-failures test-fleet soak test-reference bench bench-fleet bench-micro page build model fmt lint clean
 
 ## Builds everything in release mode and starts the server on http://localhost:8080.
 run: page
@@ -40,6 +40,10 @@ test-reference:
 bench: page
 	scripts/bench
 
+## Two nodes with one Redis and one PostgreSQL (BENCH_REFERENCE=1: two of the reference; BENCH_PEERS=1: plain Socket.IO servers).
+bench-fleet: page
+	scripts/bench-fleet
+
 ## CPU time of one step of each hot path, in nanoseconds per operation.
 bench-micro:
 	scripts/bench micro
@@ -60,4 +64,4 @@ lint:
 
 clean:
 	cargo clean
-	rm -rf web/dist web/node_modules testing/browser/node_modules
+	rm -rf web/dist web/node_modules testing/browser/node_modules testing/load/peers/node/node_modules

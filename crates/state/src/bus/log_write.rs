@@ -15,7 +15,7 @@ use crate::redis::cmd;
 const APPEND: &str = "\
 local n = redis.pcall('RPUSHX', KEYS[1], ARGV[1]) \
 if type(n) ~= 'number' then n = 0 end \
-if n > 0 then redis.call('EXPIRE', KEYS[1], ARGV[2]) end \
+if n > 0 and ARGV[2] ~= '0' then redis.call('EXPIRE', KEYS[1], ARGV[2]) end \
 if ARGV[3] then redis.call('PUBLISH', ARGV[3], ARGV[4]) end \
 return n";
 /// Writes a list anew.
@@ -35,7 +35,7 @@ pub(crate) struct LogWrite {
     pub(crate) elements: Vec<Vec<u8>>,
     /// Writes the list anew instead of appending.
     pub(crate) replaces: bool,
-    /// Time after which the list is gone.
+    /// Time after which the list is gone; zero for an append that leaves this as it was.
     pub(crate) ttl: Duration,
     /// Set when the list in Redis is not complete any more.
     pub(crate) broken: Arc<AtomicBool>,

@@ -1,7 +1,7 @@
 //! Which models are in use on other nodes.
 //!
 //! ```text
-//! {prefix}:usage_pool        hash: model → {session: {"updated_at": Unix seconds}}, as the reference has it; 60 s after the last sign
+//! {prefix}:usage_pool        hash: model → {session: {"updated_at": Unix seconds}}, as the reference has it; 10 s after the last sign
 //! {prefix}:antiphon:usage    channel: {"node", "models": {model: [session]}}
 //! ```
 //!
@@ -27,8 +27,9 @@ use crate::redis::{Repeat, Result, Script};
 const COLLECTING: Duration = Duration::from_millis(250);
 /// Signs that wait; further ones are left out.
 const MAX_WAITING: usize = 10_000;
-/// Lifetime of the hash after the last sign, in seconds.
-const LIFETIME: u64 = 60;
+/// Lifetime of the hash after the last sign, in seconds: longer than a sign counts, and short enough that what sockets which
+/// are gone have left there is soon gone too.
+const LIFETIME: u64 = 10;
 
 /// Merges signs into the hash, drops those that count no more, and tells the others.
 ///

@@ -24,6 +24,8 @@ use crate::redis::{Repeat, cmd};
 const PLACE_KEPT_FOR: Duration = Duration::from_hours(24);
 /// Longest wait for a log of another node.
 const READ_WITHIN: Duration = Duration::from_secs(1);
+/// Time between two renewals of a log's lifetime, which is longer by as much: most appends then need no command for it.
+const RENEW_EVERY: Duration = Duration::from_secs(5);
 /// Pause between two attempts to write a log anew.
 const MEND_EVERY: Duration = Duration::from_secs(1);
 
@@ -47,6 +49,8 @@ pub(super) struct SharedWriter {
     mended: AtomicU64,
     /// Bytes appended since it was written anew.
     appended: AtomicU64,
+    /// Milliseconds on the clock of the last renewal of its lifetime.
+    renewed: AtomicU64,
 }
 
 impl Shared {
@@ -73,6 +77,7 @@ impl Shared {
             broken: Arc::default(),
             mended: AtomicU64::new(0),
             appended: AtomicU64::new(0),
+            renewed: AtomicU64::new(0),
         };
         writer.replace(first);
         writer
@@ -122,13 +127,17 @@ impl SharedWriter {
             self.replace(&whole());
             return;
         }
-        self.write(vec![element], false, self.shared.kept_for);
+        // Also when the clock was set back.
+        let due = now.abs_diff(self.renewed.load(Ordering::Relaxed)) >= millis(RENEW_EVERY);
+        if due {
+            self.renewed.store(now, Ordering::Relaxed);
+        }
+        self.write(vec![element], false, if due { self.lifetime() } else { Duration::ZERO });
     }
 
     fn mend(&self, now: u64, whole: impl FnOnce() -> Snapshot) {
         let is_up = self.shared.exchange.connections().is_ok_and(|connections| connections.sockets().is_up());
-        let pause = u64::try_from(MEND_EVERY.as_millis()).unwrap_or(u64::MAX);
-        if is_up && now.saturating_sub(self.mended.load(Ordering::Relaxed)) >= pause {
+        if is_up && now.saturating_sub(self.mended.load(Ordering::Relaxed)) >= millis(MEND_EVERY) {
             self.mended.store(now, Ordering::Relaxed);
             self.replace(&whole());
         }
@@ -140,7 +149,7 @@ impl SharedWriter {
         elements.extend(whole.entries.iter().map(|entry_| entry(entry_.offset, &entry_.data, "")));
         self.broken.store(false, Ordering::Relaxed);
         self.appended.store(0, Ordering::Relaxed);
-        self.write(elements, true, self.shared.kept_for);
+        self.write(elements, true, self.lifetime());
         let (shared, place) = (self.shared.clone(), self.shared.place(&self.reply));
         tokio::spawn(async move {
             let Ok(connections) = shared.exchange.connections() else { return };
@@ -161,12 +170,21 @@ impl SharedWriter {
         self.write(vec![head(&end)], true, FINISHED_FOR);
     }
 
+    /// Lasts until the last word is as old as it may be, although not every word renews it.
+    fn lifetime(&self) -> Duration {
+        self.shared.kept_for + RENEW_EVERY
+    }
+
     fn write(&self, elements: Vec<Vec<u8>>, replaces: bool, ttl: Duration) {
         let write = LogWrite { key: self.key.clone(), elements, replaces, ttl, broken: self.broken.clone() };
         if self.shared.way.push(write).is_err() {
             self.broken.store(true, Ordering::Relaxed);
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `{offset} {bytes of text}\n{text}{data}`

@@ -104,6 +104,14 @@ async fn an_entry_and_its_event_are_one_command() {
     let commands = a.bus.totals().commands - before.commands;
     // The beginning of the log is one; a batch can end between an entry and its event, so a few may be apart.
     assert!(commands <= ENTRIES + 1 + ENTRIES / 50, "{commands} commands for {ENTRIES} entries");
+    let stats = rig.servers()[0].admin(&["INFO", "commandstats"]).await.expect("counts");
+    let calls = |command: &str| -> u64 {
+        let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+        line.and_then(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
+    };
+    assert_eq!(calls("rpushx"), ENTRIES);
+    let renewed = calls("expire");
+    assert!((1..ENTRIES / 10).contains(&renewed), "the lifetime was renewed {renewed} times");
     let ttl = rig.servers()[0].admin(&["KEYS", "*antiphon*"]).await.expect("keys");
     for key in ttl.lines() {
         let left: i64 =
