@@ -73,11 +73,6 @@ fn aged(mut cookie: String, max_age: Option<u64>) -> String {
     cookie
 }
 
-/// The token in a `Cookie` header, if there is one that is not empty; the first wins.
-pub fn token_from(header: &str) -> Option<&str> {
-    value_of(header, TOKEN_COOKIE)
-}
-
 /// The value of a cookie in a `Cookie` header, if there is one that is not empty; the first wins.
 pub fn value_of<'a>(header: &'a str, name: &str) -> Option<&'a str> {
     if header.len() > MAX_HEADER_BYTES {
@@ -96,6 +91,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn token_from(header: &str) -> Option<&str> {
+        value_of(header, TOKEN_COOKIE)
+    }
 
     const LAX: CookieOptions = CookieOptions { same_site: SameSite::Lax, secure: false };
 

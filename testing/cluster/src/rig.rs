@@ -179,6 +179,19 @@ impl Rig {
         }
     }
 
+    /// What the names of a node's keys begin with, when it has no `REDIS_KEY_PREFIX` of its own.
+    pub fn prefix(&self) -> &'static str {
+        if self.options.kind == Kind::Cluster { "{open-webui}" } else { "open-webui" }
+    }
+
+    /// The server that takes the writes to those keys at this moment.
+    pub async fn keeper(&self) -> Result<&Server> {
+        match self.options.kind {
+            Kind::Cluster => self.owner(self.prefix()).await,
+            Kind::Standalone | Kind::Sentinel => self.master().await,
+        }
+    }
+
     fn unknown(&self, what: &str) -> Error {
         Error::NotRunning { name: format!("{what} of the {:?} rig", self.options.kind) }
     }

@@ -3,6 +3,7 @@
 use super::error::ApiError;
 use super::table::Access;
 use crate::App;
+use antiphon_auth::cookie::{TOKEN_COOKIE, value_of};
 use antiphon_auth::{AuthError, Session};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
@@ -77,8 +78,13 @@ pub(crate) fn token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
 
 /// The token in the cookie.
 pub(crate) fn cookie_token(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, TOKEN_COOKIE)
+}
+
+/// The value of a cookie, if it is there and not empty.
+pub(crate) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.into_iter().find_map(antiphon_auth::cookie::token_from)
+    cookies.into_iter().find_map(|header| value_of(header, name))
 }
 
 fn allow(access: Access, session: &Session) -> Result<(), AuthError> {

@@ -116,11 +116,11 @@ impl Proof {
             // Whether a connection without replies is dead, its own supervisor says.
             let answered =
                 matches!(subscription.ask(redis::cmd("PING")).await, Ok(_) | Err(RedisError::Reply { .. }));
-            if answered && self.messages.load(Ordering::Relaxed) == before {
-                return;
-            }
             if !answered {
                 std::future::pending::<()>().await;
+            }
+            if self.messages.load(Ordering::Relaxed) == before {
+                return;
             }
         }
     }

@@ -41,11 +41,7 @@ impl Rig {
         if !Failure::of(&self.options).any(|possible| possible == failure) {
             return Err(self.unknown(&format!("what is needed for '{failure}'")));
         }
-        let master = if self.options.kind == Kind::Cluster {
-            self.owner(PREFIX).await?
-        } else {
-            self.master().await?
-        };
+        let master = self.keeper().await?;
         let mut broken = Broken { rig: self, failure, master, settings: Vec::new() };
         match failure {
             Failure::MasterKilled => master.kill()?,

@@ -5,7 +5,6 @@ use crate::App;
 use crate::http::{ApiError, ApiResult, guard};
 use crate::routes::oauth::{ID_TOKEN_COOKIE, cleared};
 use antiphon_auth::AuthError;
-use antiphon_auth::cookie::value_of;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
@@ -53,8 +52,7 @@ async fn next_page(app: &App, headers: &HeaderMap, at_provider: bool) -> Option<
     if !at_provider {
         return back_to;
     }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let id_token = cookies.into_iter().find_map(|header| value_of(header, ID_TOKEN_COOKIE));
+    let id_token = guard::cookie(headers, ID_TOKEN_COOKIE);
     let Some(provider) = app.external.provider_of(id_token) else { return back_to };
     let asking = provider.end_session_url(id_token, back_to.as_deref());
     // The session here is over; a provider that does not answer holds nobody up.

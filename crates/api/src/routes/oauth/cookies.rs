@@ -4,7 +4,8 @@
 //! - `oauth_id_token`: with which a sign-out ends the session at the provider without asking. No page can read either.
 
 use crate::App;
-use antiphon_auth::cookie::{CookieOptions, value_of};
+use crate::http::guard;
+use antiphon_auth::cookie::CookieOptions;
 use antiphon_config::SameSite;
 use antiphon_oidc::ATTEMPT_LIFETIME;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -24,8 +25,7 @@ const MAX_ID_TOKEN_BYTES: usize = 3800;
 
 /// The value of the cookie of a sign-in under way.
 pub(super) fn attempt(headers: &HeaderMap) -> Option<&str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    cookies.into_iter().find_map(|header| value_of(header, ATTEMPT_COOKIE))
+    guard::cookie(headers, ATTEMPT_COOKIE)
 }
 
 /// Adds the cookie of a sign-in under way.

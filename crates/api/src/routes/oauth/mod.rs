@@ -25,9 +25,3 @@ pub(super) fn routes() -> Vec<Route> {
 fn unknown_provider() -> ApiError {
     ApiError::not_found("There is no sign-in through this service here.")
 }
-
-/// Now, in Unix seconds.
-fn now() -> u64 {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    now.map_or(0, |now| now.as_secs())
-}

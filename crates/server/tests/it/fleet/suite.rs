@@ -6,7 +6,7 @@ use super::{LIMIT, at, fleet_with};
 use crate::support::chat::{Question, deltas};
 use crate::support::provider::{Fate, Provider};
 use crate::support::script::tokens;
-use crate::support::{Account, Heard, PASSWORD, Site, Socket};
+use crate::support::{Account, Heard, PASSWORD, Site, Socket, all_failures};
 use antiphon_cluster::{Balancer, Failure, Fleet, Kind, Options, Rig, wait_until};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,11 +18,6 @@ const NODES: usize = 3;
 const ATTEMPTS: usize = 15;
 /// Rounds of failures that Redis may not take as it was told to, in one run.
 const NOT_TAKEN: usize = 1;
-
-fn with_failures() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the server")]
-    std::env::var("ANTIPHON_TEST_FAILURES").is_ok_and(|value| value == "1")
-}
 
 /// Somebody with a socket at each node; with one node two of them are there.
 struct Person {
@@ -51,7 +46,7 @@ impl Stage {
     async fn new(kind: Option<Kind>, tls: bool) -> Self {
         let rig = match kind {
             Some(kind) => {
-                let options = Options { tls, proxied: with_failures(), ..Options::new(kind) };
+                let options = Options { tls, proxied: all_failures(), ..Options::new(kind) };
                 Some(Rig::with(options).await.expect("a rig"))
             }
             None => None,
@@ -292,11 +287,9 @@ impl Stage {
     /// The names that the guide shows; of those who are gone nothing is left.
     async fn redis_holds_what_operators_look_for(&self) {
         let Some(rig) = &self.rig else { return };
-        let is_cluster = rig.options().kind == Kind::Cluster;
-        let prefix = if is_cluster { "{open-webui}" } else { "open-webui" };
+        let prefix = rig.prefix();
         let says = async |command: &[&str], expected: &str| {
-            let server = if is_cluster { rig.owner(prefix).await } else { rig.master().await };
-            let reply = server.expect("a master").admin(command).await;
+            let reply = rig.keeper().await.expect("a master").admin(command).await;
             reply.is_ok_and(|reply| reply == expected)
         };
         let setting = format!("{prefix}:config:auth.jwt_expiry");
@@ -370,7 +363,7 @@ async fn sockets(fleet: &Fleet, account: &Account) -> Vec<Socket> {
 async fn is_one_server(kind: Option<Kind>, tls: bool) {
     let stage = Stage::new(kind, tls).await;
     stage.is_one_server().await;
-    let (Some(rig), true) = (&stage.rig, with_failures()) else { return };
+    let (Some(rig), true) = (&stage.rig, all_failures()) else { return };
     let mut not_taken = 0;
     for failure in Failure::of(rig.options()) {
         if let Err(error) = stage.survives(failure).await {

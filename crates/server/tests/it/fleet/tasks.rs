@@ -67,11 +67,9 @@ async fn is_stopped_from_another_node(kind: Kind) {
     wait_until("the reply has ended", LIMIT, done).await.expect("in time");
     assert!(!scene.is_listed(&asked).await);
     // Nothing is left of it.
-    let server = rig.master().await.expect("a master");
-    let prefix = if kind == Kind::Cluster { "{open-webui}" } else { "open-webui" };
-    let server = if kind == Kind::Cluster { rig.owner(prefix).await.expect("an owner") } else { server };
+    let server = rig.keeper().await.expect("a master");
     let gone = async || {
-        let left = server.admin(&["HLEN", &format!("{prefix}:tasks")]).await;
+        let left = server.admin(&["HLEN", &format!("{}:tasks", rig.prefix())]).await;
         left.is_ok_and(|left| left == "0")
     };
     wait_until("its keys are gone", LIMIT, gone).await.expect("in time");

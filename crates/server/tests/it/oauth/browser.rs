@@ -136,6 +136,12 @@ impl Browser {
         panic!("the provider leads nowhere: {next}");
     }
 
+    /// Begins a sign-in at a node and signs in at the provider; gives the address to which that leads back.
+    pub(super) async fn answer(&mut self, site: &Site, name: &str) -> Url {
+        let asked = self.begin(site).await.location();
+        self.at_provider(&asked, name).await
+    }
+
     /// Goes back to a node with the provider's answer, whichever node that was meant for.
     pub(super) async fn finish(&mut self, site: &Site, answer: &Url) -> Page {
         let mut here = address(site, answer.path());
@@ -145,8 +151,7 @@ impl Browser {
 
     /// A whole sign-in at one node; gives the page at its end.
     pub(super) async fn sign_in(&mut self, site: &Site, name: &str) -> Page {
-        let asked = self.begin(site).await.location();
-        let answer = self.at_provider(&asked, name).await;
+        let answer = self.answer(site, name).await;
         self.finish(site, &answer).await
     }
 }

@@ -45,18 +45,15 @@ async fn a_code_of_another_sign_in_is_not_taken() {
         let node = start(&place, &provider, &[]).await;
         // Somebody has a code of their own account and puts it into another person's answer: PKCE stops it.
         let (mut mine, mut yours) = (Browser::new(), Browser::new());
-        let asked = mine.begin(&node).await.location();
-        let stolen = parameter(&mine.at_provider(&asked, "mallory").await, "code").expect("a code");
-        let asked = yours.begin(&node).await.location();
-        let answer = yours.at_provider(&asked, "ada").await;
+        let stolen = parameter(&mine.answer(&node, "mallory").await, "code").expect("a code");
+        let answer = yours.answer(&node, "ada").await;
         let own = parameter(&answer, "code").expect("a code");
         let injected = Url::parse(&answer.as_str().replace(&own, &stolen)).expect("an address");
         assert!(yours.finish(&node, &injected).await.problem().contains("could not be verified"));
 
         // An answer that names another issuer is one of another provider (RFC 9207).
         let mut browser = Browser::new();
-        let asked = browser.begin(&node).await.location();
-        let answer = browser.at_provider(&asked, "ada").await;
+        let answer = browser.answer(&node, "ada").await;
         let issuer = parameter(&answer, "iss").expect("the issuer");
         let encoded: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
         let mixed =

@@ -105,8 +105,7 @@ async fn an_answer_counts_once_and_in_its_own_browser() {
         let provider = Provider::start().await;
         let node = start(&place, &provider, &[]).await;
         let mut browser = Browser::new();
-        let asked = browser.begin(&node).await.location();
-        let answer = browser.at_provider(&asked, "ada").await;
+        let answer = browser.answer(&node, "ada").await;
 
         // Somebody else's browser has no cookie, or that of another attempt.
         let over = "This sign-in is over";
@@ -135,8 +134,7 @@ async fn a_provider_that_is_away_is_told_on_the_page_in_time() {
         let provider = Provider::start().await;
         let node = start(&place, &provider, &[]).await;
         let mut browser = Browser::new();
-        let asked = browser.begin(&node).await.location();
-        let answer = browser.at_provider(&asked, "ada").await;
+        let answer = browser.answer(&node, "ada").await;
         provider.kill().await;
         let problem = browser.finish(&node, &answer).await.problem();
         assert!(problem.contains("cannot be reached right now"), "{problem}");

@@ -4,7 +4,7 @@
 //! writes what was measured to `target/failures.jsonl`.
 
 use super::{LIMIT, connections, node};
-use crate::support::{Account, Client, PASSWORD, Site, Socket};
+use crate::support::{Account, Client, PASSWORD, Site, Socket, all_failures};
 use antiphon_cluster::{Failure, Fleet, Kind, Node, Options, Rig, wait_until};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -32,11 +32,6 @@ const QUICK: [Failure; 5] = [
     Failure::ClientsKilled,
     Failure::NetworkSilent,
 ];
-
-fn all_failures() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the server")]
-    std::env::var("ANTIPHON_TEST_FAILURES").is_ok_and(|value| value == "1")
-}
 
 /// Whether a node must say that it is not ready while this goes on.
 fn is_noticed(failure: Failure, kind: Kind) -> bool {

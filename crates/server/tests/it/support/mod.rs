@@ -21,6 +21,12 @@ pub(crate) use place::{Place, on_both, with_postgres, with_sqlite};
 pub(crate) use site::{PASSWORD, Site};
 pub(crate) use socket::{Heard, Socket, dial, text};
 
+/// Whether Redis is broken in every way (`make test-failures`, `make test-fleet`), and not only in the most telling ones.
+pub(crate) fn all_failures() -> bool {
+    #[expect(clippy::disallowed_methods, reason = "a switch of the tests, not of the server")]
+    std::env::var("ANTIPHON_TEST_FAILURES").is_ok_and(|value| value == "1")
+}
+
 /// Asks again and again until there is an answer.
 #[track_caller]
 pub(crate) fn eventually<T, F: Future<Output = Option<T>>>(
