@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         Self {
             reply,
             output: Output::default(),
-            pace: Pace::default(),
+            pace: Pace::new(reply.services.begun),
             log,
             held_since: None,
             missed: (reply.services.reply_logs.missed(), Instant::now()),
@@ -204,19 +204,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Tells what is pending, or under load lets the gap pass first. What the provider sends meanwhile waits in its
+    /// Tells what is pending, or lets the gap pass first. What the provider sends meanwhile waits in its
     /// connection and is read in one go: being woken for each token would cost more than the token.
     async fn rest(&mut self) {
-        let live = self.reply.services.live();
         let now = Instant::now();
-        let due = self.pace.due(now, self.output.pending_bytes(), live);
+        let due = self.pace.due(now, self.output.pending_bytes(), self.reply.services.live());
         if due > now {
             tokio::select! {
                 () = self.reply.guard.cancellation().cancelled() => {}
                 () = sleep_until(due) => {}
             }
             self.held_since = None;
-        } else if pace::is_hurried(live) && !self.looked {
+        } else if !self.looked {
             // The task of the connection hands over what has arrived when it gets its turn.
             self.looked = true;
             tokio::task::yield_now().await;

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 /// Most models that answer one question side by side.
@@ -44,6 +45,8 @@ pub(crate) struct Services {
     pub(crate) settings: SettingsHandle,
     /// Ids of the models that only demonstrate.
     pub(crate) local_models: Vec<String>,
+    /// The start of the times at which replies are told ([`crate::pace::Pace`]).
+    pub(crate) begun: Instant,
     running: TaskTracker,
     live: AtomicUsize,
     writing: Writing,
@@ -111,6 +114,7 @@ impl Replies {
             reply_logs,
             settings,
             local_models,
+            begun: Instant::now(),
             running: TaskTracker::new(),
             live: AtomicUsize::new(0),
             writing: Writing::default(),

@@ -1,6 +1,7 @@
 //! One Engine.IO connection as the rest of the node sees it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Waker;
 
 use parking_lot::Mutex;
 
@@ -49,26 +50,34 @@ impl Engine {
         }
     }
 
-    /// Queues an event. True when this push found the queue full and ended the connection.
+    /// Queues an event and wakes who writes it.
     pub(crate) fn push(&self, first: &Frame, more: &[Frame], config: &RealtimeConfig) -> PushOutcome {
-        let mut outbox = self.outbox.lock();
-        let outcome = match outbox.push(first, more, config.max_queue_bytes, config.max_queue_packets) {
-            Pushed::Queued => PushOutcome::Queued,
-            Pushed::Ending => return PushOutcome::Refused,
-            Pushed::Full => {
-                outbox.end(DisconnectReason::SlowConsumer);
-                let wakers = outbox.take_wakers();
-                drop(outbox);
-                wakers.into_iter().flatten().for_each(std::task::Waker::wake);
-                return PushOutcome::Overflowed;
-            }
-        };
-        let waker = outbox.take_writer();
-        drop(outbox);
+        let (outcome, waker) = self.queue(first, more, config);
         if let Some(waker) = waker {
             waker.wake();
         }
         outcome
+    }
+
+    /// Queues an event; the waker is that of who has to write it, if it waits. A connection whose queue is full is ended.
+    pub(crate) fn queue(
+        &self,
+        first: &Frame,
+        more: &[Frame],
+        config: &RealtimeConfig,
+    ) -> (PushOutcome, Option<Waker>) {
+        let mut outbox = self.outbox.lock();
+        match outbox.push(first, more, config.max_queue_bytes, config.max_queue_packets) {
+            Pushed::Queued => (PushOutcome::Queued, outbox.take_writer()),
+            Pushed::Ending => (PushOutcome::Refused, None),
+            Pushed::Full => {
+                outbox.end(DisconnectReason::SlowConsumer);
+                let wakers = outbox.take_wakers();
+                drop(outbox);
+                wakers.into_iter().flatten().for_each(Waker::wake);
+                (PushOutcome::Overflowed, None)
+            }
+        }
     }
 
     /// Ends the connection; the first reason wins. False when it was ending already.
@@ -77,7 +86,7 @@ impl Engine {
         let first = outbox.end(reason);
         let wakers = outbox.take_wakers();
         drop(outbox);
-        wakers.into_iter().flatten().for_each(std::task::Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         first
     }
 
@@ -87,7 +96,7 @@ impl Engine {
         outbox.abort();
         let wakers = outbox.take_wakers();
         drop(outbox);
-        wakers.into_iter().flatten().for_each(std::task::Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
     }
 
     pub(crate) fn ending(&self) -> Option<DisconnectReason> {

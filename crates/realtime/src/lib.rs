@@ -34,6 +34,7 @@ mod socket;
 mod stats;
 mod transport;
 mod tune;
+mod waking;
 
 pub use acks::{Ack, CallError};
 pub use application::Application;

@@ -28,6 +28,7 @@ use crate::sid::Sid;
 use crate::socket::Socket;
 use crate::stats::Counters;
 use crate::transport::PollSession;
+use crate::waking::Wakings;
 
 /// Longest wait for an acknowledgement that a caller may ask for.
 pub(crate) const MAX_CALL: Duration = Duration::from_hours(24);
@@ -47,6 +48,7 @@ pub(crate) struct Node {
     pub(crate) counters: Counters,
     pub(crate) refused_origins: RefusedOrigins,
     pub(crate) log_budget: LogBudget,
+    wakings: Wakings,
     pub(crate) draining: AtomicBool,
     /// Notified when the last connection is gone.
     pub(crate) idle: Notify,
@@ -81,6 +83,7 @@ impl Node {
                 counters: Counters::default(),
                 refused_origins: RefusedOrigins::default(),
                 log_budget: LogBudget::default(),
+                wakings: Wakings::default(),
                 draining: AtomicBool::new(false),
                 idle: Notify::new(),
                 sid_counter: AtomicU32::new(0),
@@ -165,12 +168,13 @@ impl Node {
 
     /// Queues the same frames to every local receiver; gives their number.
     pub(crate) fn deliver(&self, target: &Target, skip: &[String], first: &Frame, more: &[Frame]) -> usize {
-        let mut delivered = 0;
+        let (mut delivered, mut wakers) = (0, Vec::new());
         self.each(target, skip, |member| {
-            if member.engine.push(first, more, &self.config) == PushOutcome::Queued {
-                delivered += 1;
-            }
+            let (outcome, waker) = member.engine.queue(first, more, &self.config);
+            delivered += usize::from(outcome == PushOutcome::Queued);
+            wakers.extend(waker);
         });
+        self.wakings.wake(wakers);
         Counters::add(&self.counters.deliveries, delivered as u64);
         delivered
     }

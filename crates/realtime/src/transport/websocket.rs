@@ -159,7 +159,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> Driver<I> {
             if let (Some(slice), Some(frame)) = (slices.first_mut(), self.batch.front()) {
                 *slice = IoSlice::new(frame.wire().get(self.offset..).unwrap_or_default());
             }
-            match Pin::new(&mut self.io).poll_write_vectored(context, &slices[..count]) {
+            let written = match &slices[..count] {
+                // `send` costs the system less than `writev`.
+                [only] => Pin::new(&mut self.io).poll_write(context, only),
+                several => Pin::new(&mut self.io).poll_write_vectored(context, several),
+            };
+            match written {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(bytes)) => {
                     self.consume(bytes);
