@@ -168,6 +168,11 @@ export class Mixed {
     return listener;
   }
 
+  /** Waits until the entry of a socket in the pool of sessions is as `condition` says. */
+  async inPool(sid, condition) {
+    await until(async () => condition(JSON.parse(await this.inRedis("HGET", `${PREFIX}:session_pool`, sid))), { what: "its entry" });
+  }
+
   /** Waits until a node of ours counts this person as present, or as absent. */
   async presentAtOurs(person, expected = true) {
     const path = `/api/v1/users/${person.id}/active`;

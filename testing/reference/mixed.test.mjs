@@ -1,10 +1,13 @@
 /** A running node of Open WebUI 0.12.4 and a node of this server share one channel; docs/guides/next-to-open-webui.md says what that gives. */
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
 import { question } from "../clients/listeners.mjs";
-import { Api } from "../support/api.mjs";
+import { Api, PASSWORD, signIn } from "../support/api.mjs";
 import { answerOf } from "../support/provider.mjs";
+import { runScript } from "../support/reference.mjs";
 import { until } from "../support/wait.mjs";
 import { Mixed, PREFIX, TOLD_WITHIN } from "./mixed.mjs";
 
@@ -232,6 +235,43 @@ test("a session at ours whose page says nothing is seen all the same", async () 
   const first = await seenAt();
   // Half a minute later it is seen again; the reference takes out what was not for two.
   await until(async () => (await seenAt()) >= first + 30, { what: "a sign of life", limit: 60_000 });
+});
+
+test("the reference takes sockets at ours out of chats that it does not know", async () => {
+  const person = await mixed.person();
+  const api = mixed.api(mixed.ours, person);
+  const { id: chat } = await api.ok("POST", "/api/v1/chats/new", { chat: { title: "Ours" } });
+  const here = await mixed.listener(mixed.ours, person);
+  assert.equal(await here.ask("events:chat", { chat_id: chat, data: { type: "join" } }), true);
+  const typing = { chat_id: chat, data: { type: "typing", data: { typing: true } } };
+  assert.equal(await here.ask("events:chat", typing), true);
+  await mixed.inPool(here.sid, ({ chat_ids: chats }) => chats.includes(chat));
+  await mixed.api(mixed.theirs, person).ok("DELETE", "/api/v1/chats/");
+  await here.hears("events", ({ chat_id: id, data }) => id === chat && data.type === "chat:access", "its access is checked");
+  await until(async () => (await here.ask("events:chat", typing)) === false, { what: "it is in the room no more" });
+  // Its replies come by way of its user, and it may come back.
+  const { body, assistant } = question(person, here.sid, "Still [[tokens=5]]", { chatId: chat });
+  await api.ok("POST", "/api/chat/completions", body);
+  await until(() => here.textOf(assistant) === answerOf(5), { what: "the reply" });
+  assert.equal(await here.ask("events:chat", { chat_id: chat, data: { type: "join" } }), true);
+  assert.equal(await here.ask("events:chat", typing), true);
+});
+
+test("accounts that are copied as the guide says are the same people, with their passwords and sessions", async () => {
+  const guide = await readFile(join(import.meta.dirname, "../../docs/guides/next-to-open-webui.md"), "utf8");
+  const [, script] = /```sql\n([^]*?)```/.exec(guide);
+  const form = { name: "Only There", email: "only.there@example.com", password: PASSWORD, role: "user" };
+  await mixed.api(mixed.theirs).ok("POST", "/api/v1/auths/add", form);
+  const { id } = await signIn(mixed.theirs.url, form);
+  const fresh = await mixed.another({ REDIS_KEY_PREFIX: "copied" });
+  await fresh.stop();
+  await runScript(join(fresh.data, "webui.db"), script.replace("/path/of/open-webui/webui.db", mixed.theirs.database));
+  await fresh.start();
+  const [there, here] = [await signIn(mixed.theirs.url, form), await signIn(fresh.url, form)];
+  assert.deepEqual([here.id, here.name, here.role], [id, form.name, form.role]);
+  for (const { token } of [there, here]) {
+    for (const { url } of [mixed.theirs, fresh]) assert.equal((await new Api(url, token).ok("GET", "/api/v1/auths/")).id, id);
+  }
 });
 
 bothWays("a reply that runs at one is stopped by the other", async ({ from, to }) => {

@@ -33,6 +33,24 @@ for statement, values in json.loads(sys.argv[2]):
 database.commit()
 `;
 
+const SCRIPT = `
+import sqlite3, sys
+database = sqlite3.connect(sys.argv[1], timeout=10, isolation_level=None)
+database.executescript(sys.argv[2])
+`;
+
+/** Carries out a script of SQL in a database of SQLite, with the reference's Python: Node 20 has no SQLite. */
+export async function runScript(database, script) {
+  await promisify(execFile)(join(folder(), "bin/python"), ["-c", SCRIPT, database, script], { timeout: SQL_LIMIT });
+}
+
+/** The folder of the reference's virtual environment. */
+function folder() {
+  const named = process.env.REFERENCE_SERVER;
+  if (!named) throw new Error("REFERENCE_SERVER names the folder of the reference; testing/reference/run sets it");
+  return named;
+}
+
 const running = new Set();
 process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
@@ -61,10 +79,9 @@ export class ReferenceServer {
     return server;
   }
 
-  get #folder() {
-    const folder = process.env.REFERENCE_SERVER;
-    if (!folder) throw new Error("REFERENCE_SERVER names the folder of the reference; testing/reference/run sets it");
-    return folder;
+  /** Its database. */
+  get database() {
+    return join(this.#data, "webui.db");
   }
 
   /** Starts it, a second time on the same data and port. */
@@ -73,7 +90,7 @@ export class ReferenceServer {
     this.#port ??= String(await freePort());
     this.url = `http://127.0.0.1:${this.#port}`;
     const parameters = ["serve", "--host", "127.0.0.1", "--port", this.#port];
-    const child = spawn(join(this.#folder, "bin/open-webui"), parameters, {
+    const child = spawn(join(folder(), "bin/open-webui"), parameters, {
       cwd: this.#data,
       env: {
         PATH,
@@ -114,8 +131,8 @@ export class ReferenceServer {
 
   /** Changes its database beside it; each of `[statement, values]` must change a row. */
   async sql(...statements) {
-    const parameters = ["-c", STATEMENTS, join(this.#data, "webui.db"), JSON.stringify(statements)];
-    await promisify(execFile)(join(this.#folder, "bin/python"), parameters, { timeout: SQL_LIMIT });
+    const parameters = ["-c", STATEMENTS, this.database, JSON.stringify(statements)];
+    await promisify(execFile)(join(folder(), "bin/python"), parameters, { timeout: SQL_LIMIT });
   }
 
   /** Asks it to end, waits, and kills it when it does not. */
