@@ -173,6 +173,15 @@ export class Mixed {
     await until(async () => condition(JSON.parse(await this.inRedis("HGET", `${PREFIX}:session_pool`, sid))), { what: "its entry" });
   }
 
+  /**
+   * Waits until so many servers listen to what is said in a channel: a server that is told to let sockets enter subscribes after
+   * that, and misses what is said before.
+   */
+  async followed(channel, servers) {
+    const followers = async () => (await this.inRedis("PUBSUB", "NUMSUB", `socketio#/#channel:${channel}`)).split("\n").at(-1);
+    await until(async () => Number(await followers()) === servers, { what: `${servers} servers listen to ${channel}`, limit: TOLD_WITHIN });
+  }
+
   /** Waits until a node of ours counts this person as present, or as absent. */
   async presentAtOurs(person, expected = true) {
     const path = `/api/v1/users/${person.id}/active`;

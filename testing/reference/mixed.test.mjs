@@ -68,11 +68,13 @@ test("a channel made at ours is entered and left by sockets at the reference", a
   const form = { type: "group", name: "entered", user_ids: [person.id] };
   const { id } = await ours.ok("POST", "/api/v1/channels/create", form);
   await there.hearsChannel("channel:created");
+  await mixed.followed(id, 1);
   await say(mixed.ours, id, "welcome");
   await there.hearsChannel("message", ({ content }) => content === "welcome");
   await ours.ok("POST", `/api/v1/channels/${id}/update/members/remove`, { user_ids: [person.id] });
   await say(mixed.ours, id, "among us");
   const second = await ours.ok("POST", "/api/v1/channels/create", { ...form, name: "after" });
+  await mixed.followed(second.id, 1);
   await say(mixed.ours, second.id, "after");
   await there.hearsChannel("message", ({ content }) => content === "after");
   assert(!there.heardMessage("among us"), "it has left the room");
