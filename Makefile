@@ -32,7 +32,7 @@ test-fleet:
 soak:
 	ANTIPHON_TEST_NODE_SOAK_SECONDS=$(or $(SOAK_SECONDS),600) cargo test -p antiphon --test it redis::soak -- --nocapture
 
-## Tests the server with the reference's own web client, which is fetched once. Not a part of `make test`.
+## Tests the server with the reference's own web client and next to its own server, which are fetched once. Not a part of `make test`.
 test-reference:
 	scripts/test-reference
 

@@ -240,10 +240,17 @@ async fn share(config: &Config, clock: &Clock, fleet: Option<&Fleet>) -> Shared 
         return Shared { revocations, limits, presence, tasks: Tasks::new(), realtime, reply_logs };
     };
     let exchange = fleet.exchange.clone();
+    let revocations = Revocations::fleet(clock.clone(), exchange.clone()).await;
+    let presence = Presence::fleet(clock.clone(), &fleet.membership).await;
+    // Who names a channel shares it with servers of another kind, which have what they share under the same prefix.
+    if config.websocket.redis_channel.is_some() {
+        revocations.heed_others();
+        presence.count_others(&fleet.membership);
+    }
     Shared {
-        revocations: Revocations::fleet(clock.clone(), exchange.clone()).await,
+        revocations,
         limits: Limits::fleet(clock.clone(), exchange),
-        presence: Presence::fleet(clock.clone(), &fleet.membership).await,
+        presence,
         realtime,
         tasks: Tasks::fleet(&fleet.membership, config.redis.task_ttl).await,
         reply_logs,

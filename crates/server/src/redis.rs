@@ -76,6 +76,13 @@ pub(crate) fn introduce(config: &Config, connections: Option<&Arc<Connections>>)
         "Nodes with this REDIS_KEY_PREFIX, database and secret are one server: events, presence, sign-outs, settings, tasks, limits \
          and live replies are shared."
     );
+    if let Some(channel) = &config.websocket.redis_channel {
+        tracing::info!(
+            "WEBSOCKET_REDIS_CHANNEL={channel}: events are shared with every server and emitter on that channel, and sessions, models in \
+             use and sign-outs with servers of another kind under the same prefix (not in a cluster, where their keys differ). Remove \
+             the variable on all nodes when there are no others."
+        );
+    }
     for link in connections.status().links {
         if let (Some(fault), Some(remedy)) = (&link.fault, &link.remedy)
             && *fault != RedisError::NotYet

@@ -8,10 +8,11 @@
 //! therefore also reads SQL again: after [`Revocations::missed`], often while [`Revocations::is_cut_off`], and now and then.
 
 mod fleet;
+mod marks;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
@@ -20,6 +21,7 @@ use tokio::sync::{broadcast, watch};
 use crate::clock::Clock;
 use crate::exchange::Exchange;
 use fleet::{Announcer, Ear, News};
+use marks::Marks;
 
 /// Most revoked tokens held at once (about 50 bytes each). Past it, see [`Revocations::revoke_token`].
 pub const MAX_REVOKED_TOKENS: usize = 1_000_000;
@@ -65,6 +67,12 @@ pub enum Revoked {
     },
     /// Anything may have been revoked: check every session.
     Anything,
+    /// This node ended sessions of the user, and the other nodes know it: servers of another kind, which do not hear of it, are to
+    /// close the user's sockets, and refuse those whose token was revoked when they come again.
+    Told {
+        /// The user.
+        user_id: Arc<str>,
+    },
 }
 
 /// The set of revoked tokens and users of the fleet, as this node knows it. Clones share the set.
@@ -84,6 +92,7 @@ struct Inner {
     /// Counts the times at which something may have been missed.
     missed: watch::Sender<u64>,
     announcer: Option<Announcer>,
+    marks: OnceLock<Marks>,
 }
 
 impl Revocations {
@@ -117,8 +126,45 @@ impl Revocations {
                 events,
                 missed: watch::channel(0).0,
                 announcer,
+                marks: OnceLock::new(),
             }),
         }
+    }
+
+    /// Has [`Revocations::look_up`] ask for what servers of another kind under the same prefix revoke. Without a fleet there are none.
+    pub fn heed_others(&self) {
+        if let Some(announcer) = &self.inner.announcer {
+            self.inner.marks.get_or_init(|| Marks::new(announcer.exchange().clone()));
+        }
+    }
+
+    /// Looks whether a server of another kind revoked the token, at most once a second for each, and takes that over; to be called
+    /// before [`Revocations::is_revoked`].
+    ///
+    /// Gives the token if that was news: the durable row is the caller's to write.
+    pub async fn look_up(
+        &self,
+        token_id: &str,
+        user_id: &str,
+        expires_at: Option<u64>,
+    ) -> Option<RevokedToken> {
+        let marks = self.inner.marks.get()?;
+        let key = token_key(token_id);
+        if self.inner.tokens.read().contains_key(&key) {
+            return None;
+        }
+        let found = marks.ask(key, token_id, user_id).await?;
+        if let Some(at) = found.user_until
+            && self.mark_user(user_id, at)
+        {
+            self.announce(Revoked::Changed { user_id: user_id.into() });
+        }
+        if !found.token {
+            return None;
+        }
+        let token = RevokedToken { token_id: token_id.to_owned(), user_id: user_id.to_owned(), expires_at };
+        self.take(token.clone());
+        Some(token)
     }
 
     /// Changes whenever revocations of other nodes may have been missed: read SQL again.
@@ -244,7 +290,9 @@ impl Revocations {
 
     async fn tell(&self, news: News) {
         if let Some(announcer) = &self.inner.announcer {
+            let user_id = news.user_id().into();
             announcer.tell(news, self.inner.clock.unix_seconds()).await;
+            self.announce(Revoked::Told { user_id });
         }
     }
 
@@ -278,10 +326,20 @@ impl Revocations {
         }
     }
 
-    fn mark_user(&self, user_id: &str, at: u64) {
+    /// True when tokens are refused by it that were not before.
+    fn mark_user(&self, user_id: &str, at: u64) -> bool {
         let mut users = self.inner.users.write();
-        let mark = users.entry(user_id.into()).or_insert(at);
-        *mark = (*mark).max(at);
+        match users.get_mut(user_id) {
+            Some(mark) if *mark >= at => false,
+            Some(mark) => {
+                *mark = at;
+                true
+            }
+            None => {
+                users.insert(user_id.into(), at);
+                true
+            }
+        }
     }
 
     fn announce(&self, revoked: Revoked) {

@@ -18,6 +18,7 @@ pub async fn close_revoked(app: App, stop: CancellationToken) {
             Ok(Revoked::Token { token_id, user_id }) => close(&app, &user_id, Some(&token_id)).await,
             Ok(Revoked::User { user_id, .. }) => close(&app, &user_id, None).await,
             Ok(Revoked::Changed { user_id }) => recheck(&app, Some(&user_id)).await,
+            Ok(Revoked::Told { user_id }) => close_elsewhere(&app, &user_id).await,
             // Some were missed: every socket of this node is looked at.
             Ok(Revoked::Anything) | Err(RecvError::Lagged(_)) => recheck(&app, None).await,
             Err(RecvError::Closed) => return,
@@ -37,6 +38,19 @@ async fn recheck(app: &App, user_id: Option<&str>) {
             None => socket.disconnect(super::SIGNED_OUT),
             Some(session) if user_id.is_none() => super::channel::mend(app, &socket, &session).await,
             Some(_) => {}
+        }
+    }
+}
+
+/// Closes the sockets of a user at servers of another kind, of all devices: whose token is whose is not known here. Those with a
+/// good token come back.
+async fn close_elsewhere(app: &App, user_id: &str) {
+    for sid in app.presence.other_sessions_of_user(user_id).await {
+        if let Err(error) = app.realtime.disconnect(&sid, super::SIGNED_OUT).await {
+            tracing::warn!(
+                %error,
+                "a socket at another server was not told to close; that server closes it within 30 s, when it checks its token again"
+            );
         }
     }
 }

@@ -111,7 +111,19 @@ impl Authenticator {
 
     /// Everything about a token that the token itself cannot tell.
     async fn check(&self, claims: &Claims) -> Result<Arc<Identity>> {
-        let issued_at = claims.issued_at.map(|issued_at| u64::try_from(issued_at).unwrap_or_default());
+        let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
+        let issued_at = claims.issued_at.map(seconds);
+        let expires_at = claims.expires_at.map(seconds);
+        let revocations = &self.inner.revocations;
+        if let Some(revoked) = revocations.look_up(&claims.token_id, &claims.user_id, expires_at).await
+            && let Err(error) = self.inner.accounts.revoke_token(&revoked).await
+        {
+            tracing::warn!(
+                %error,
+                "A sign-out at another server could not be written to the database. The token is refused; if Redis loses its \
+                 mark too, nodes that start later accept it until it expires. Check the database."
+            );
+        }
         if self.inner.revocations.is_revoked(&claims.token_id, &claims.user_id, issued_at) {
             return Err(AuthError::InvalidToken);
         }

@@ -225,7 +225,7 @@ impl SessionManager {
                 revoked = revoked.recv() => match revoked {
                     Ok(Revoked::User { user_id }) => self.inner.authenticator.invalidate_user(&user_id),
                     // Those that were found in SQL were dropped before they were announced.
-                    Ok(Revoked::Token { .. } | Revoked::Changed { .. } | Revoked::Anything) => {}
+                    Ok(Revoked::Token { .. } | Revoked::Changed { .. } | Revoked::Anything | Revoked::Told { .. }) => {}
                     // Nobody knows who was meant, so everybody is loaded anew.
                     Err(RecvError::Lagged(_)) => self.inner.authenticator.invalidate_all(),
                     Err(RecvError::Closed) => return,

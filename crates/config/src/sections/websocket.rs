@@ -35,7 +35,8 @@ section! {
             variable("WEBSOCKET_REDIS_OPTIONS", optional(Json::lenient("a JSON object")));
         /// Redis channel of live events; empty for `{REDIS_KEY_PREFIX}:socketio`. `socketio` shares events with every server
         /// and emitter of Socket.IO on that Redis that speaks as python-socketio does (those without channels for rooms need
-        /// `WEBSOCKET_REDIS_ROOM_CHANNELS=false` here); must be the same on every node.
+        /// `WEBSOCKET_REDIS_ROOM_CHANNELS=false` here). When it is set, what such servers keep under the same prefix counts too:
+        /// sessions, models in use, revoked tokens. Must be the same on every node.
         redis_channel: Option<String> = variable("WEBSOCKET_REDIS_CHANNEL", optional(Text));
         /// Gives each room a channel of its own; must be the same on every node.
         room_channels: bool = variable("WEBSOCKET_REDIS_ROOM_CHANNELS", Bool).or("true");

@@ -7,7 +7,7 @@ use antiphon_realtime::{BusMessage, Target};
 pub(super) struct Channels {
     base: String,
     by_room: bool,
-    /// Servers that are not of this fleet may be on the base channel.
+    /// Servers of another kind may be on the base channel, and on those of rooms.
     shared: bool,
 }
 
@@ -26,9 +26,10 @@ impl Channels {
         self.by_room
     }
 
-    /// Whether large events go in parts on a channel: everybody who listens there puts them together.
-    pub(super) fn carries_parts(&self, channel: &str) -> bool {
-        !self.shared || (self.by_room && channel != self.base)
+    /// Whether large events go in parts: everybody who listens puts them together. The reference, which does not, listens to the
+    /// channels of rooms too.
+    pub(super) fn carry_parts(&self) -> bool {
+        !self.shared
     }
 
     /// The channel of a room; `/` is the namespace.

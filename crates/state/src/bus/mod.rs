@@ -150,7 +150,7 @@ impl Inner {
         let queued = (|| {
             let payload = message.to_json()?;
             let channel = self.channels.of(message);
-            let divisible = remedy != Remedy::Again && self.channels.carries_parts(&channel);
+            let divisible = remedy != Remedy::Again && self.channels.carry_parts();
             let limit = if divisible { MAX_EVENT } else { MAX_MESSAGE };
             if payload.len() > limit {
                 return Err(BusError::TooLarge { size: payload.len(), limit });

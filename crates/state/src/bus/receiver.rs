@@ -31,7 +31,7 @@ impl Listener for Receiver {
         if is_echo(payload, inbox.host_id()) {
             return;
         }
-        let taken = if Part::is_one(payload) && bus.channels.carries_parts(channel) {
+        let taken = if Part::is_one(payload) && bus.channels.carry_parts() {
             bus.take_part(inbox, payload)
         } else {
             bus.take(inbox, payload)

@@ -81,13 +81,6 @@ impl Sessions {
     pub(super) fn channel(&self) -> &str {
         self.names.channel()
     }
-
-    /// Tells those who follow [`super::Presence::changes`], if anybody does.
-    fn tell(&self, chats: Vec<Arc<str>>) {
-        for chat in chats {
-            let _ = self.presence.changes.send(chat);
-        }
-    }
 }
 
 impl Content for Sessions {
@@ -116,7 +109,7 @@ impl Content for Sessions {
         let Some((session, node)) = Record::read(id, record) else { return };
         if node != *self.exchange.node_id() {
             let chats = self.presence.pool.lock().put_foreign(session);
-            self.tell(chats);
+            self.presence.tell(chats);
         }
     }
 
@@ -128,7 +121,7 @@ impl Content for Sessions {
         if removed {
             self.presence.usage.lock().remove(id);
         }
-        self.tell(chats);
+        self.presence.tell(chats);
     }
 
     fn touched(&self) -> Vec<Arc<str>> {

@@ -9,6 +9,7 @@
 #![expect(clippy::unused_async, reason = "callers are ready for answers that come over the network")]
 
 mod fleet;
+mod others;
 mod pool;
 mod record;
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 mod usage;
 mod usage_fleet;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::error::Result;
 use crate::membership::Membership;
 use crate::mirror::{Ear, Mirror};
 use fleet::Sessions;
+use others::Others;
 use pool::Pool;
 use usage::Usage;
 use usage_fleet::{UsageEar, UsageSender};
@@ -93,6 +95,17 @@ struct Inner {
     pool: Mutex<Pool>,
     usage: Mutex<Usage>,
     changes: broadcast::Sender<Arc<str>>,
+    /// Those of the sessions that servers of another kind own.
+    others: Mutex<HashSet<Arc<str>>>,
+}
+
+impl Inner {
+    /// Tells those who follow [`Presence::changes`], if anybody does.
+    fn tell(&self, chats: Vec<Arc<str>>) {
+        for chat in chats {
+            let _ = self.changes.send(chat);
+        }
+    }
 }
 
 impl Presence {
@@ -109,6 +122,7 @@ impl Presence {
             pool: Mutex::default(),
             usage: Mutex::default(),
             changes: broadcast::channel(CHANGE_QUEUE).0,
+            others: Mutex::default(),
         };
         Self { inner: Arc::new(inner), mirror: None, sender: None }
     }
@@ -128,6 +142,20 @@ impl Presence {
         // What others wrote before this node listened.
         mirror.repair();
         Self { mirror: Some(mirror), sender: Some(sender), ..alone }
+    }
+
+    /// Counts the sessions of servers of another kind under the same prefix too, a few seconds after they came, and keeps own
+    /// sessions from being taken out by them. To be called before the membership runs.
+    pub fn count_others(&self, membership: &Membership) {
+        membership.add(Arc::new(Others::new(self.inner.clone(), membership.exchange().clone())));
+    }
+
+    /// The ids of the user's sessions at servers of another kind, in no order.
+    pub async fn other_sessions_of_user(&self, user_id: &str) -> Vec<Arc<str>> {
+        let mut ids = self.inner.pool.lock().sessions_of_user(user_id);
+        let others = self.inner.others.lock();
+        ids.retain(|id| others.contains(id));
+        ids
     }
 
     /// The chats that sessions of this node have open and whose participants changed on another node. After lag or at any

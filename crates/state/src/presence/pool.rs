@@ -135,6 +135,17 @@ impl Pool {
         true
     }
 
+    /// Has own sessions count as seen now that were not for so many seconds: they are connected.
+    pub(super) fn keep_seen(&mut self, now: u64, after: u64) {
+        let Self { sessions, foreign, touched, .. } = self;
+        for (id, session) in sessions.iter_mut() {
+            if now.saturating_sub(session.last_seen_at) >= after && !foreign.contains(id) {
+                session.last_seen_at = now;
+                touched.insert(id.clone());
+            }
+        }
+    }
+
     /// The own sessions with a sign of life since the last call.
     pub(super) fn take_touched(&mut self) -> Vec<Arc<str>> {
         std::mem::take(&mut self.touched).into_iter().collect()

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::Session;
+use super::{MAX_CHATS_PER_SESSION, Session};
 
 /// A value of `{prefix}:session_pool`, JSON: of the reference's fields those that others rely on, and the node. No e-mail
 /// address, no settings, no token.
@@ -24,8 +25,21 @@ pub(super) struct Record {
     /// Unix seconds.
     #[serde(default)]
     connected_at: u64,
-    /// The owner. Records of other servers have none; they end by rules of their own, of which this server hears nothing.
+    /// The owner. Records of servers of another kind have none (see `others`).
     antiphon_node: Arc<str>,
+}
+
+/// What is read of a record of a server of another kind.
+#[derive(Debug, Deserialize)]
+struct Other {
+    id: Arc<str>,
+    #[serde(default)]
+    name: Option<Arc<str>>,
+    last_seen_at: u64,
+    #[serde(default)]
+    chat_ids: Option<Vec<Arc<str>>>,
+    #[serde(default)]
+    antiphon_node: Option<IgnoredAny>,
 }
 
 impl Record {
@@ -55,5 +69,22 @@ impl Record {
             chat_ids: record.chat_ids,
         };
         Some((session, record.antiphon_node))
+    }
+
+    /// The session of a record of a server of another kind.
+    pub(super) fn read_other(session_id: &str, json: &str) -> Option<Session> {
+        let record: Other = serde_json::from_str(json).ok()?;
+        if record.antiphon_node.is_some() {
+            return None;
+        }
+        Some(Session {
+            session_id: session_id.into(),
+            user_id: record.id,
+            user_name: record.name.unwrap_or_default(),
+            token_id: "".into(),
+            connected_at: record.last_seen_at,
+            last_seen_at: record.last_seen_at,
+            chat_ids: record.chat_ids.into_iter().flatten().take(MAX_CHATS_PER_SESSION).collect(),
+        })
     }
 }

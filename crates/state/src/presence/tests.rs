@@ -118,3 +118,20 @@ async fn a_sign_of_life_is_noted() {
     let session = presence.session("s1").await.unwrap();
     assert_eq!(session.last_seen_at - session.connected_at, 7);
 }
+
+#[tokio::test]
+async fn sessions_that_say_nothing_are_kept_as_seen() {
+    let (presence, clock) = presence();
+    presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
+    clock.advance(Duration::from_secs(20));
+    presence.connect("s2", "bob", "Bob", "t2").await.unwrap();
+    let other = Session { session_id: "r1".into(), last_seen_at: 1, ..presence.session("s1").await.unwrap() };
+    presence.inner.pool.lock().put_foreign(other);
+    clock.advance(Duration::from_secs(10));
+    let now = clock.unix_seconds();
+    presence.inner.pool.lock().keep_seen(now, 30);
+    assert_eq!(names(&presence.inner.pool.lock().take_touched()), ["s1"]);
+    assert_eq!(presence.session("s1").await.unwrap().last_seen_at, now);
+    assert_eq!(presence.session("s2").await.unwrap().last_seen_at, now - 10);
+    assert_eq!(presence.session("r1").await.unwrap().last_seen_at, 1);
+}

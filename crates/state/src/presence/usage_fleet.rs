@@ -33,7 +33,9 @@ const LIFETIME: u64 = 10;
 
 /// Merges signs into the hash, drops those that count no more, and tells the others.
 ///
-/// KEYS: pool. ARGV: Unix seconds now, seconds that a sign counts, lifetime in seconds, channel, message.
+/// While a server of the reference takes out what counts no more, the hash stays: its entries must not end with ours.
+///
+/// KEYS: pool, lock of the reference's cleaner. ARGV: Unix seconds now, seconds that a sign counts, lifetime in seconds, channel, message.
 const WRITE: &str = r"
 local now = tonumber(ARGV[1])
 for model, sessions in pairs(cjson.decode(ARGV[5]).models) do
@@ -45,7 +47,11 @@ for model, sessions in pairs(cjson.decode(ARGV[5]).models) do
   for _, session in ipairs(sessions) do users[session] = {updated_at = now} end
   redis.call('HSET', KEYS[1], model, cjson.encode(users))
 end
-redis.call('EXPIRE', KEYS[1], ARGV[3])
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.call('PERSIST', KEYS[1])
+else
+  redis.call('EXPIRE', KEYS[1], ARGV[3])
+end
 redis.call('PUBLISH', ARGV[4], ARGV[5])
 return 1
 ";
@@ -63,6 +69,7 @@ pub(super) struct UsageSender {
     exchange: Exchange,
     channel: String,
     pool: String,
+    cleaner: String,
     waiting: Mutex<Vec<(String, String)>>,
     wake: Notify,
     script: Script,
@@ -74,6 +81,7 @@ impl UsageSender {
             presence,
             channel: exchange.channel("antiphon:usage"),
             pool: exchange.socket_key("usage_pool"),
+            cleaner: exchange.socket_key("usage_cleanup_lock"),
             exchange,
             waiting: Mutex::default(),
             wake: Notify::new(),
@@ -108,7 +116,8 @@ impl UsageSender {
         let (counts, lifetime) = (USAGE_EXPIRY.as_secs().to_string(), LIFETIME.to_string());
         let arguments =
             [now.as_bytes(), counts.as_bytes(), lifetime.as_bytes(), self.channel.as_bytes(), &message];
-        self.exchange.socket_script(Repeat::Idempotent, &self.script, &[&self.pool], &arguments).await
+        let keys: [&str; 2] = [&self.pool, &self.cleaner];
+        self.exchange.socket_script(Repeat::Idempotent, &self.script, &keys, &arguments).await
     }
 }
 

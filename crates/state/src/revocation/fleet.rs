@@ -44,6 +44,14 @@ pub(super) enum News {
     },
 }
 
+impl News {
+    /// Whose sessions end.
+    pub(super) fn user_id(&self) -> &str {
+        let (Self::Token { user_id, .. } | Self::Until { user_id, .. } | Self::User { user_id }) = self;
+        user_id
+    }
+}
+
 /// What is published, with its sender, who knows it already.
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope {
@@ -63,6 +71,10 @@ impl Announcer {
     pub(super) fn new(exchange: Exchange) -> Self {
         let channel = exchange.channel("antiphon:revocations");
         Self { exchange, channel }
+    }
+
+    pub(super) fn exchange(&self) -> &Exchange {
+        &self.exchange
     }
 
     /// Where revocations are published.

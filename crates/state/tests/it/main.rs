@@ -8,4 +8,5 @@ mod limits;
 mod lock;
 mod presence;
 mod redis;
+mod revocation;
 mod tasks;

@@ -1,6 +1,7 @@
 //! Who is connected, over the nodes of a fleet.
 
 mod breaks;
+mod others;
 pub(crate) mod support;
 
 use std::time::Duration;

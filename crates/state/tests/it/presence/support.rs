@@ -31,9 +31,16 @@ pub(crate) struct Member {
 impl Member {
     /// A node at a rig, whether Redis is there or not.
     pub(crate) async fn begin(rig: &Rig, further: &[(&str, &str)]) -> Self {
+        Self::begin_with(rig, further, false).await
+    }
+
+    async fn begin_with(rig: &Rig, further: &[(&str, &str)], others: bool) -> Self {
         let (connections, exchange, reading) = exchange(rig, further);
         let membership = Membership::new(exchange.clone(), TIMES);
         let presence = Presence::fleet(Clock::system(), &membership).await;
+        if others {
+            presence.count_others(&membership);
+        }
         let tasks = Tasks::fleet(&membership, Some(TASK_LIFETIME)).await;
         let holding = tokio::spawn(membership.clone().run(CancellationToken::new()));
         Self { connections, exchange, membership, presence, tasks, running: vec![reading, holding] }
@@ -41,9 +48,17 @@ impl Member {
 
     /// A node at a rig, once it is ready and has read what others wrote.
     pub(crate) async fn start(rig: &Rig, further: &[(&str, &str)]) -> Self {
-        let member = Self::begin(rig, further).await;
-        soon("the links work", async || member.connections.status().is_ready()).await;
-        member
+        Self::begin(rig, further).await.ready().await
+    }
+
+    /// The same, which counts sessions of servers of another kind.
+    pub(crate) async fn counting_others(rig: &Rig) -> Self {
+        Self::begin_with(rig, &[], true).await.ready().await
+    }
+
+    async fn ready(self) -> Self {
+        soon("the links work", async || self.connections.status().is_ready()).await;
+        self
     }
 
     /// Ends it as a killed process does.
