@@ -186,7 +186,7 @@ impl Node {
         tracing::info!("database: {}", self.app.database.location());
         tracing::info!("data folder: {}", config.server.data_dir.display());
         redis::introduce(config, self.redis.as_ref());
-        for provider in self.app.external.providers() {
+        for provider in self.app.external.providers(&self.app.settings().oauth) {
             tracing::info!("sign-in through {} (/oauth/{}/login)", provider.name(), provider.id());
         }
         tracing::info!(
@@ -273,7 +273,7 @@ async fn open_settings(config: &Config, database: &Database) -> Result<SettingsS
     let settings = SettingsStore::new(
         database.clone(),
         SettingsHandle::new(config.settings.clone(), 0),
-        config.persistence.enabled,
+        config.persistence.clone(),
     );
     if config.persistence.reset_on_start {
         database.settings().clear().await?;

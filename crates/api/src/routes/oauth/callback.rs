@@ -56,8 +56,8 @@ pub(super) async fn callback(
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> ApiResult<Response> {
-    let provider = app.external.provider(&provider).ok_or_else(unknown_provider)?;
-    let mut response = match finish(&app, provider, &headers, answer).await {
+    let provider = app.external.provider(&app.settings().oauth, &provider).ok_or_else(unknown_provider)?;
+    let mut response = match finish(&app, &provider, &headers, answer).await {
         Ok((signed_in, id_token)) => {
             let mut response = address::to_page(&app, None)?;
             let max_age = lifetime(&signed_in.issued.claims);
@@ -65,7 +65,7 @@ pub(super) async fn callback(
             response
         }
         Err(failure) => {
-            failure.log(provider);
+            failure.log(&provider);
             address::to_page(&app, Some(failure.for_people()))?
         }
     };

@@ -14,8 +14,8 @@ pub(super) async fn login(
     Path(provider): Path<String>,
     request: Parts,
 ) -> ApiResult<Response> {
-    let provider = app.external.provider(&provider).ok_or_else(unknown_provider)?;
-    let back = address::of_callback(&app, provider, &request)?;
+    let provider = app.external.provider(&app.settings().oauth, &provider).ok_or_else(unknown_provider)?;
+    let back = address::of_callback(&app, &provider, &request)?;
     let begun = match provider.begin(back, Clock::system().unix_seconds()).await {
         Ok(begun) => app.external.keep(&begun.attempt).await.map(|cookie| (begun.url, cookie)),
         Err(error) => Err(error),
