@@ -46,6 +46,7 @@ impl ExternalSignIn {
         config: &Config,
         secret: &str,
         web: &WebClient,
+        clock: &Clock,
         exchange: Option<Exchange>,
     ) -> Result<Self, OidcError> {
         Ok(Self {
@@ -53,7 +54,7 @@ impl ExternalSignIn {
             web: web.clone(),
             made: Mutex::default(),
             sealer: Sealer::new(secret)?,
-            sign_ins: SignIns::new(Clock::system(), ATTEMPT_LIFETIME, exchange, config.redis.sessions),
+            sign_ins: SignIns::new(clock.clone(), ATTEMPT_LIFETIME, exchange, config.redis.sessions),
         })
     }
 

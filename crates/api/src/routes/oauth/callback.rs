@@ -8,7 +8,6 @@ use crate::http::{ApiResult, Path, Query};
 use crate::routes::auths::lifetime;
 use antiphon_auth::{AuthError, SignedIn};
 use antiphon_oidc::{OidcError, Provider};
-use antiphon_state::Clock;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -83,7 +82,7 @@ async fn finish(
     let (Some(cookie), Some(state)) = (cookies::attempt(headers), &answer.state) else {
         return Err(Failure::NoAttempt);
     };
-    let now = Clock::system().unix_seconds();
+    let now = app.clock.unix_seconds();
     let attempt = match app.external.take(cookie, provider.id(), state, now).await {
         Kept::Attempt(attempt) => attempt,
         Kept::None => return Err(Failure::NoAttempt),
