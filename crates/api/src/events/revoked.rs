@@ -2,7 +2,12 @@
 
 use crate::App;
 use antiphon_auth::Session;
+use antiphon_realtime::Socket;
 use antiphon_state::revocation::Revoked;
+use antiphon_storage::PEOPLE_PER_LOOK;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -17,28 +22,60 @@ pub async fn close_revoked(app: App, stop: CancellationToken) {
         match event {
             Ok(Revoked::Token { token_id, user_id }) => close(&app, &user_id, Some(&token_id)).await,
             Ok(Revoked::User { user_id, .. }) => close(&app, &user_id, None).await,
-            Ok(Revoked::Changed { user_id }) => recheck(&app, Some(&user_id)).await,
+            Ok(Revoked::Changed { user_id }) => recheck(&app, &user_id).await,
             // Some were missed: every socket of this node is looked at.
-            Ok(Revoked::Anything) | Err(RecvError::Lagged(_)) => recheck(&app, None).await,
+            Ok(Revoked::Anything) | Err(RecvError::Lagged(_)) => recheck_all(&app).await,
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-/// Closes the sockets of a user, or of everybody, whose session does not hold any more. After messages of other nodes were
-/// missed, the others are put into the rooms that are theirs now.
-async fn recheck(app: &App, user_id: Option<&str>) {
-    for socket in app.realtime.sockets() {
-        let Some(session) = socket.session::<Session>() else { continue };
-        if user_id.is_some_and(|user_id| session.user_id() != user_id) {
-            continue;
-        }
-        match super::current(app, &session).await {
-            None => socket.disconnect(super::SIGNED_OUT),
-            Some(session) if user_id.is_none() => super::channel::mend(app, &socket, &session).await,
-            Some(_) => {}
+/// Closes the sockets of a user whose session does not hold any more.
+async fn recheck(app: &App, user_id: &str) {
+    for (socket, session) in signed_in(app) {
+        if session.user_id() == user_id && super::current(app, &session).await.is_none() {
+            socket.disconnect(super::SIGNED_OUT);
         }
     }
+}
+
+/// Closes all sockets whose session does not hold any more, after messages of other nodes were missed. The others are put into
+/// the rooms that are theirs now. SQL is asked for many at a time.
+async fn recheck_all(app: &App) {
+    let begin = Instant::now();
+    let all: Vec<_> = signed_in(app).collect();
+    for some in all.chunks(PEOPLE_PER_LOOK) {
+        let people: HashSet<&str> = some.iter().map(|(_, session)| session.user_id()).collect();
+        let people: Vec<&str> = people.into_iter().collect();
+        if let Err(error) = app.authenticator.look_ahead(&people).await {
+            // One by one each would wait for the database in vain. What a socket does is checked in any case.
+            tracing::warn!(
+                %error, sockets = all.len(),
+                "sockets could not be checked after messages of other nodes were missed. Check the database; what they do is \
+                 checked all the same, and the next break of Redis checks them again."
+            );
+            let revoked = all.iter().filter(|(_, session)| app.authenticator.is_revoked(session));
+            revoked.for_each(|(socket, _)| socket.disconnect(super::SIGNED_OUT));
+            return;
+        }
+        let mut good = Vec::with_capacity(some.len());
+        for (socket, session) in some {
+            match super::current(app, session).await {
+                None => socket.disconnect(super::SIGNED_OUT),
+                Some(session) => good.push((socket.clone(), session)),
+            }
+        }
+        super::channel::mend(app, &good).await;
+    }
+    tracing::debug!(sockets = all.len(), took = ?begin.elapsed(), "sockets were checked after messages of other nodes were missed");
+}
+
+/// The sockets of this node that are somebody's.
+fn signed_in(app: &App) -> impl Iterator<Item = (Socket, Arc<Session>)> {
+    app.realtime.sockets().into_iter().filter_map(|socket| {
+        let session = socket.session::<Session>()?;
+        Some((socket, session))
+    })
 }
 
 /// Closes the sockets of a token, or of a user, on this node; every node hears of it and does the same.

@@ -33,7 +33,8 @@ mod tests {
     use axum::http::Request;
 
     fn trusted(text: &str) -> TrustedProxies {
-        let loaded = load(&Environment::from_pairs([("FORWARDED_ALLOW_IPS", text)])).expect("a configuration");
+        let loaded =
+            load(&Environment::from_pairs([("FORWARDED_ALLOW_IPS", text)])).expect("a configuration");
         loaded.config.server.trusted_proxies
     }
 

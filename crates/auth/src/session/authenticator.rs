@@ -75,6 +75,19 @@ impl Authenticator {
         Ok(Session { identity, proof: session.proof.clone() })
     }
 
+    /// Whether the token of a session is known to be revoked, as far as memory tells.
+    pub fn is_revoked(&self, session: &Session) -> bool {
+        matches!(&session.proof, Proof::Token(claims) if self.is_claim_revoked(claims))
+    }
+
+    /// Has the identities of these accounts in memory, with one look into SQL for all that are not, so that
+    /// [`Authenticator::revalidate`] of many sessions does not look for each.
+    ///
+    /// Fails with [`AuthError::Unavailable`] when the database is away.
+    pub async fn look_ahead(&self, user_ids: &[&str]) -> Result<()> {
+        self.inner.identities.load_many(user_ids).await
+    }
+
     /// The identity of an account; `None` when there is no such account.
     pub async fn identity(&self, user_id: &str) -> Result<Option<Arc<Identity>>> {
         self.inner.identities.get(user_id).await
@@ -111,8 +124,7 @@ impl Authenticator {
 
     /// Everything about a token that the token itself cannot tell.
     async fn check(&self, claims: &Claims) -> Result<Arc<Identity>> {
-        let issued_at = claims.issued_at.map(|issued_at| u64::try_from(issued_at).unwrap_or_default());
-        if self.inner.revocations.is_revoked(&claims.token_id, &claims.user_id, issued_at) {
+        if self.is_claim_revoked(claims) {
             return Err(AuthError::InvalidToken);
         }
         let identity = self.active_identity(&claims.user_id).await?;
@@ -121,6 +133,11 @@ impl Authenticator {
         } else {
             Err(AuthError::InvalidToken)
         }
+    }
+
+    fn is_claim_revoked(&self, claims: &Claims) -> bool {
+        let issued_at = claims.issued_at.map(|issued_at| u64::try_from(issued_at).unwrap_or_default());
+        self.inner.revocations.is_revoked(&claims.token_id, &claims.user_id, issued_at)
     }
 
     async fn active_identity(&self, user_id: &str) -> Result<Arc<Identity>> {

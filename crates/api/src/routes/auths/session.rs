@@ -32,8 +32,9 @@ pub(super) async fn read(State(app): State<App>, caller: Caller, headers: Header
     };
     let token = guard::token(&app, &headers).ok_or(AuthError::NotAuthenticated)?;
     let expires_at = caller.claims().and_then(|claims| claims.expires_at);
-    let cookie =
-        app.cookie.set(token, expires_at.map(|at| u64::try_from(at.saturating_sub(app.now())).unwrap_or_default()));
+    let cookie = app
+        .cookie
+        .set(token, expires_at.map(|at| u64::try_from(at.saturating_sub(app.now())).unwrap_or_default()));
     let status = Status::of_profile(&profile, app.now());
     let session = SessionBody {
         id: identity.id.to_string(),

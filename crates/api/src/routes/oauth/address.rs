@@ -13,13 +13,9 @@ pub(super) fn of_callback(app: &App, provider: &Provider, request: &Parts) -> Ap
         return Ok(set.to_owned());
     }
     let path = format!("/oauth/{}/login/callback", provider.id());
-    match public(app) {
-        Some(base) => Ok(format!("{base}{path}")),
-        None => {
-            let base = own_address::of_request(&app.config.server.trusted_proxies, request)?;
-            Ok(format!("{base}{path}"))
-        }
-    }
+    let of_request = || own_address::of_request(&app.config.server.trusted_proxies, request);
+    let base = public(app).map_or_else(of_request, Ok)?;
+    Ok(format!("{base}{path}"))
 }
 
 /// Leads the browser to the sign-in page, which shows what went wrong, or takes the session from the cookie.
