@@ -97,10 +97,8 @@ async fn owns(app: &App, session: &Session, chat_id: &str) -> bool {
 
 async fn mark_read(app: &App, session: &Session, chat_id: &str) {
     let user_id = &session.identity.id;
-    let at = app.now();
-    if !app.database.chats().set_last_read_at(user_id, chat_id, at).await.unwrap_or_default() {
-        return;
-    }
+    let marked = app.database.chats().set_last_read_at(user_id, chat_id, app.now()).await;
+    let Some(at) = marked.unwrap_or_default() else { return };
     let envelope = json!({
         "chat_id": chat_id,
         "data": { "type": "chat:list", "data": { "chat_id": chat_id, "last_read_at": at, "folder_unread_counts": {} } },

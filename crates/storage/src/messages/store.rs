@@ -172,8 +172,14 @@ impl Messages {
         let now = clock::seconds();
         let mut transaction = self.database.begin().await?;
         // The chat before its message, as its deletion takes them: in opposite order the two would wait for each other.
-        let statement =
-            Statement::new("UPDATE chats SET updated_at = $2 WHERE id = $1").bind(chat_id).bind(now);
+        // Marks and times are whole seconds. A mark of this very second was set before the end was there, so it is put back, and
+        // the end is unread until the page that shows it says otherwise.
+        let statement = Statement::new(
+            "UPDATE chats SET updated_at = $2, last_read_at = CASE WHEN COALESCE(last_read_at, created_at) >= $2 \
+             THEN $2 - 1 ELSE last_read_at END WHERE id = $1",
+        )
+        .bind(chat_id)
+        .bind(now);
         transaction.execute(statement).await?;
         let statement = Statement::new(
             "UPDATE messages SET content = $3, output = COALESCE($4, output), usage = COALESCE($5, usage), \

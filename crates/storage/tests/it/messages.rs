@@ -10,6 +10,7 @@ on_both!(
     a_branch_leads_from_the_root_to_a_leaf,
     a_circle_in_the_rows_ends,
     a_reply_grows_and_ends,
+    an_end_is_unread_though_the_chat_was_read_in_the_same_second,
     other_keys_are_set_one_by_one,
     deleting_a_message_joins_its_neighbours,
     replies_may_end_while_their_chats_are_deleted,
@@ -152,6 +153,33 @@ async fn other_keys_are_set_one_by_one(fixture: Fixture) {
         messages.set_extra(&chat.id, "a", "content", &json!(1)).await,
         Err(StorageError::Malformed { .. })
     ));
+}
+
+async fn an_end_is_unread_though_the_chat_was_read_in_the_same_second(fixture: Fixture) {
+    let ada = fixture.user("ada").await;
+    let chat = fixture.chat(&ada, "c").await;
+    let (chats, messages) = (fixture.db.chats(), fixture.db.messages());
+    messages.upsert(&chat.id, message("a", None, "assistant", "")).await.unwrap();
+    let marks = async || {
+        let chat = chats.find(&chat.id).await.unwrap().unwrap();
+        (chat.updated_at, chat.last_read_at)
+    };
+    let end = FinishMessage { content: "done".into(), done: true, ..FinishMessage::default() };
+    for _ in 0..3 {
+        // The owner looks, and in the same second, or by another node's clock even before, a reply ends.
+        let before = marks().await.0;
+        chats.set_last_read_at(&ada.id, &chat.id, before + 3600).await.unwrap();
+        assert!(messages.finish(&chat.id, "a", &end).await.unwrap());
+        let (updated_at, last_read_at) = marks().await;
+        assert_eq!(last_read_at, Some(updated_at - 1), "unread");
+        // The page shows the end and says so, within the second too.
+        let mark = chats.set_last_read_at(&ada.id, &chat.id, updated_at).await.unwrap();
+        assert_eq!((mark, marks().await), (Some(updated_at), (updated_at, Some(updated_at))));
+    }
+    // An older mark stays where it is.
+    fixture.sql("UPDATE chats SET last_read_at = 100").await;
+    messages.finish(&chat.id, "a", &end).await.unwrap();
+    assert_eq!(marks().await.1, Some(100));
 }
 
 async fn deleting_a_message_joins_its_neighbours(fixture: Fixture) {
