@@ -166,13 +166,6 @@ impl Chats {
         marked.map(|row| row.int("last_read_at")).transpose()
     }
 
-    /// Lets the chat rise in the list.
-    pub async fn touch(&self, id: &str) -> Result<()> {
-        let statement =
-            Statement::new("UPDATE chats SET updated_at = $2 WHERE id = $1").bind(id).bind(clock::seconds());
-        self.database.write(statement).await.map(drop)
-    }
-
     /// Puts all chats of a user into the archive; gives their number.
     pub async fn archive_all(&self, user_id: &str) -> Result<u64> {
         self.set_all_archived(user_id, true).await

@@ -250,29 +250,6 @@ impl Messages {
         transaction.commit().await?;
         Ok(true)
     }
-
-    /// Deletes a message; its children become children of its parent, and so does the chat's current message.
-    ///
-    /// Errors: [`StorageError::MessageNotFound`].
-    pub async fn delete(&self, chat_id: &str, id: &str) -> Result<()> {
-        let mut transaction = self.database.begin().await?;
-        // The chat first, as in [`Messages::finish`]; writing something locks its row.
-        let statement = Statement::new("UPDATE chats SET pinned = pinned WHERE id = $1").bind(chat_id);
-        transaction.execute(statement).await?;
-        let statement =
-            Statement::new("DELETE FROM messages WHERE chat_id = $1 AND id = $2 RETURNING parent_id")
-                .bind(chat_id)
-                .bind(id);
-        let row = transaction.optional(statement).await?.ok_or(StorageError::MessageNotFound)?;
-        let parent = row.opt_text("parent_id")?;
-        for sql in [
-            "UPDATE messages SET parent_id = $3 WHERE chat_id = $1 AND parent_id = $2",
-            "UPDATE chats SET current_message_id = $3 WHERE id = $1 AND current_message_id = $2",
-        ] {
-            transaction.execute(Statement::new(sql).bind(chat_id).bind(id).bind(&parent)).await?;
-        }
-        transaction.commit().await
-    }
 }
 
 /// Keys of the client's message that have a column or follow from one.
