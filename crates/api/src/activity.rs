@@ -1,30 +1,26 @@
 //! When each account was last seen, written to SQL at most once per interval and account.
 
+use antiphon_state::Clock;
 use antiphon_storage::Database;
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// Most accounts remembered between two writes; beyond it the oldest marks are forgotten, which costs a write each.
 const MAX_REMEMBERED: usize = 100_000;
-
-/// Unix time in seconds.
-fn seconds() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX)
-}
 
 /// Writes "last seen" sparsely.
 pub struct Activity {
     database: Database,
     interval: Duration,
+    clock: Clock,
     seen: Mutex<HashMap<String, Instant>>,
 }
 
 impl Activity {
     /// Writes at most once per `interval` and account (`DATABASE_USER_ACTIVE_STATUS_UPDATE_INTERVAL`).
-    pub fn new(database: Database, interval: Duration) -> Self {
-        Self { database, interval, seen: Mutex::default() }
+    pub fn new(database: Database, interval: Duration, clock: Clock) -> Self {
+        Self { database, interval, clock, seen: Mutex::default() }
     }
 
     /// Notes that the account did something now. Never waits for the database.
@@ -33,8 +29,9 @@ impl Activity {
             return;
         }
         let (database, user_id) = (self.database.clone(), user_id.to_owned());
+        let now = i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX);
         tokio::spawn(async move {
-            if let Err(error) = database.users().touch(&user_id, seconds()).await {
+            if let Err(error) = database.users().touch(&user_id, now).await {
                 tracing::debug!(%error, "the time an account was last seen could not be stored");
             }
         });

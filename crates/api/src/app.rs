@@ -16,7 +16,7 @@ use antiphon_config::{Config, Settings};
 use antiphon_generation::Replies;
 use antiphon_provider::Providers;
 use antiphon_realtime::Realtime;
-use antiphon_state::{Limits, Presence, Revocations, Tasks};
+use antiphon_state::{Clock, Limits, Presence, Revocations, Tasks};
 use antiphon_storage::Database;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -39,6 +39,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// What administrators set.
     pub settings: SettingsStore,
+    /// The time of day.
+    pub clock: Clock,
     /// The truth.
     pub database: Database,
     /// Who is calling.
@@ -80,7 +82,7 @@ pub struct Parts {
 impl App {
     /// An application of these parts.
     pub fn new(parts: Parts) -> Self {
-        let read_marks = ReadMarks::new(parts.database.clone());
+        let read_marks = ReadMarks::new(parts.database.clone(), parts.clock.clone());
         Self(Arc::new(Inner {
             parts,
             onboarding: Onboarding::default(),
@@ -92,6 +94,11 @@ impl App {
     /// The settings as they are now.
     pub fn settings(&self) -> Arc<Settings> {
         self.settings.current()
+    }
+
+    /// Now, in Unix seconds as rows and answers hold them.
+    pub(crate) fn now(&self) -> i64 {
+        i64::try_from(self.clock.unix_seconds()).unwrap_or(i64::MAX)
     }
 
     /// The first account, and sign-ups one after the other.

@@ -3,10 +3,11 @@
 //! The web client says that it has read a channel with every event it gets there, so that one message in a channel of
 //! a hundred people comes back as a hundred marks. They are stored with one statement instead of a hundred.
 
+use antiphon_state::Clock;
 use antiphon_storage::{Database, ReadMark};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// How long a mark waits for others.
 const WINDOW: Duration = Duration::from_millis(200);
@@ -20,6 +21,7 @@ const MAX_CHANNELS: usize = 1_000;
 /// Marks on their way to SQL.
 pub(crate) struct ReadMarks {
     database: Database,
+    clock: Clock,
     pending: Mutex<Pending>,
     /// Held while marks are taken and stored, so that whoever holds it knows that none is between the two.
     storing: tokio::sync::Mutex<()>,
@@ -34,14 +36,15 @@ struct Pending {
 }
 
 impl ReadMarks {
-    pub(crate) fn new(database: Database) -> Arc<Self> {
-        Arc::new(Self { database, pending: Mutex::default(), storing: tokio::sync::Mutex::default() })
+    pub(crate) fn new(database: Database, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { database, clock, pending: Mutex::default(), storing: tokio::sync::Mutex::default() })
     }
 
     /// Notes that the user has read the channel up to now. Never waits for the database.
     pub(crate) fn mark(self: &Arc<Self>, user_id: &str, channel_id: &str) {
+        let now = i64::try_from(self.clock.unix_nanos()).unwrap_or(i64::MAX);
         let mut pending = self.pending();
-        if !pending.note(user_id, channel_id, nanoseconds()) || pending.scheduled {
+        if !pending.note(user_id, channel_id, now) || pending.scheduled {
             return;
         }
         pending.scheduled = true;
@@ -109,12 +112,6 @@ impl Pending {
         self.marks.insert(user_id.to_owned(), HashMap::from([(channel_id.to_owned(), at)]));
         true
     }
-}
-
-/// Unix time in nanoseconds.
-fn nanoseconds() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

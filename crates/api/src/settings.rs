@@ -1,7 +1,8 @@
 //! Persistent settings: SQL holds them, memory serves them.
 
 use antiphon_config::settings::forms::Form;
-use antiphon_config::{SettingError, Settings};
+use antiphon_config::settings::oauth;
+use antiphon_config::{Persistence, SettingError, Settings};
 use antiphon_state::SettingsHandle;
 use antiphon_storage::{Database, StorageError};
 use serde_json::Value;
@@ -26,25 +27,26 @@ pub struct SettingsStore {
     handle: SettingsHandle,
     /// One change at a time, so that none is lost.
     changing: Arc<Mutex<()>>,
-    /// False with `ENABLE_PERSISTENT_CONFIG=false`: changes live in this process alone.
-    persistent: bool,
+    /// With `ENABLE_PERSISTENT_CONFIG=false` changes live in this process alone; with `ENABLE_OAUTH_PERSISTENT_CONFIG=false` the settings
+    /// of sign-in through a provider are those of the environment.
+    persistence: Persistence,
 }
 
 impl SettingsStore {
     /// A store over what `handle` holds.
-    pub fn new(database: Database, handle: SettingsHandle, persistent: bool) -> Self {
-        Self { database, handle, changing: Arc::default(), persistent }
+    pub fn new(database: Database, handle: SettingsHandle, persistence: Persistence) -> Self {
+        Self { database, handle, changing: Arc::default(), persistence }
     }
 
     /// Takes over what SQL holds; what it lacks is written there from the environment's seed.
     pub async fn load(&self) -> Result<(), SettingsError> {
-        if !self.persistent {
+        if !self.persistence.enabled {
             return Ok(());
         }
         let _one_at_a_time = self.changing.lock().await;
         let stored = self.database.settings().all().await?;
         let mut settings = Settings::clone(&self.current());
-        for (key, value) in &stored.values {
+        for (key, value) in stored.values.iter().filter(|(key, _)| self.stores(key)) {
             match settings.apply(key, value) {
                 // A key of another version stays in SQL, unused.
                 Ok(()) | Err(SettingError::Unknown { .. }) => {}
@@ -55,7 +57,8 @@ impl SettingsStore {
                 ),
             }
         }
-        let rows = settings.rows().into_iter().filter(|(key, _)| !stored.values.contains_key(*key));
+        let rows = settings.rows().into_iter();
+        let rows = rows.filter(|(key, _)| self.stores(key) && !stored.values.contains_key(*key));
         let missing: Vec<(String, Value)> = rows.map(|(key, value)| (key.to_owned(), value)).collect();
         let version = if missing.is_empty() {
             stored.version
@@ -97,9 +100,15 @@ impl SettingsStore {
         if rows.is_empty() {
             return Ok(self.current());
         }
-        let version = if self.persistent { self.database.settings().put_many(&rows).await? } else { 0 };
+        let version =
+            if self.persistence.enabled { self.database.settings().put_many(&rows).await? } else { 0 };
         self.take(settings, version);
         Ok(self.current())
+    }
+
+    /// Whether SQL holds the setting of this key.
+    fn stores(&self, key: &str) -> bool {
+        self.persistence.oauth || !key.starts_with(oauth::PREFIX)
     }
 
     fn take(&self, settings: Settings, version: i64) {

@@ -131,6 +131,13 @@ impl Accounts for FakeAccounts {
         self.answer(self.accounts.lock().get(user_id).map(|account| account.identity.clone()))
     }
 
+    fn load_many<'a>(&'a self, user_ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Identity>>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let accounts = self.accounts.lock();
+        let found = user_ids.iter().filter_map(|user_id| accounts.get(&**user_id));
+        self.answer(found.map(|account| account.identity.clone()).collect())
+    }
+
     fn find_api_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Arc<str>>>> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         self.answer(self.api_keys.lock().get(key).map(|user_id| user_id.as_str().into()))

@@ -31,7 +31,7 @@ pub use sections::features::Features;
 pub use sections::headers::SecurityHeaders;
 pub use sections::local_model::LocalModel;
 pub use sections::logging::{LogFormat, LogLevel, Logging};
-pub use sections::oauth::{Claims as OAuthClaims, ClientAuthentication, IdentityProvider, OAuth};
+pub use sections::oauth::OAuth;
 pub use sections::persistence::Persistence;
 pub use sections::providers::{ProviderTls, Providers};
 pub use sections::redis::{Redis, Topology};
@@ -43,13 +43,15 @@ pub use settings::connections::{Connection, Ollama, OpenAi};
 pub use settings::features::{ChannelReply, FeatureSettings};
 pub use settings::general::{Interface, SignIn};
 pub use settings::models::Models;
+pub use settings::oauth::{Claims as OAuthClaims, IdentityProvider, OAuthSettings};
 pub use settings::permissions::{
     ChatPermissions, FeaturePermissions, GrantPermissions, Permissions, SettingsPermissions,
     SharingPermissions, WorkspacePermissions,
 };
 pub use settings::tasks::Tasks;
 pub use values::{
-    AllowedOrigins, ApiKeys, Banner, CertificateCheck, DatabaseUrl, Host, LifetimeError, Limit, Network,
-    PasswordPattern, PostgresUrl, PromptSuggestion, RedisTls, RedisUrl, SqliteFile, TokenLifetime,
-    TrustedProxies, UserRole, WebOrigin,
+    AllowedOrigins, ApiKeys, Banner, CertificateCheck, ClientAuthentication, ClientSecret, CodeChallenge,
+    DatabaseUrl, GroupShare, Host, LifetimeError, Limit, Network, PasswordPattern, PostgresUrl,
+    PromptSuggestion, RedisTls, RedisUrl, Seconds, SqliteFile, TokenLifetime, TrustedProxies, UserRole,
+    WebAddress, WebOrigin,
 };

@@ -34,7 +34,7 @@ pub struct Config {
     pub persistence: Persistence,
     /// Sign-in: keys, cookies, passwords and the reach of administrators.
     pub auth: Auth,
-    /// Sign-in through an OpenID Connect provider.
+    /// What only the environment says about sign-in through an OpenID Connect provider.
     pub oauth: OAuth,
     /// Which web pages of other origins may use the server.
     pub cors: Cors,
@@ -252,7 +252,7 @@ fn advice(config: &Config) -> Vec<Notice> {
             "an administrator is created only when WEBUI_ADMIN_EMAIL and WEBUI_ADMIN_PASSWORD are both set. Set the missing one.",
         ));
     }
-    notices.extend(config.oauth.advice());
+    notices.extend(config.settings.oauth.advice(&config.oauth));
     if config.redis.sessions && redis.topology() == Topology::Memory {
         notices.push(Notice::warning(
             "ENABLE_STAR_SESSIONS_MIDDLEWARE",

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use antiphon_provider::WebClient;
+use antiphon_telemetry::causes;
 use reqwest::{Method, RequestBuilder, StatusCode, header};
 use serde_json::Value;
 use url::Url;
@@ -50,9 +51,9 @@ impl Fetcher {
                 .web
                 .send(method, url.clone(), fill)
                 .await
-                .map_err(|error| unreachable(causes(&error)))?;
+                .map_err(|error| unreachable(reasons(&error)))?;
             let mut body = Vec::new();
-            while let Some(piece) = response.chunk().await.map_err(|error| unreachable(causes(&error)))? {
+            while let Some(piece) = response.chunk().await.map_err(|error| unreachable(reasons(&error)))? {
                 if body.len() + piece.len() > MAX_ANSWER_BYTES {
                     let problem = format!("its answer is larger than {MAX_ANSWER_BYTES} bytes");
                     return Err(OidcError::Unusable { what, problem });
@@ -76,13 +77,8 @@ fn without_query(url: &Url) -> String {
     shown.to_string()
 }
 
-/// An error with what led to it; `reqwest` names the address, which may have parameters.
-fn causes(error: &reqwest::Error) -> String {
-    let mut source = std::error::Error::source(error);
-    let mut words = Vec::new();
-    while let Some(cause) = source {
-        words.push(cause.to_string());
-        source = cause.source();
-    }
+/// What led to an error, without the error itself: `reqwest` names the address there, which may have parameters.
+fn reasons(error: &reqwest::Error) -> String {
+    let words: Vec<String> = causes(error).map(ToString::to_string).collect();
     if words.is_empty() { "the request could not be made".to_owned() } else { words.join(": ") }
 }

@@ -77,7 +77,7 @@ impl Node {
             Arc::new(database.clone()),
             limits.clone(),
             revocations.clone(),
-            clock,
+            clock.clone(),
         );
         let authenticator = sessions.authenticator().clone();
         sessions.load().await.context("the revoked tokens cannot be read")?;
@@ -99,7 +99,7 @@ impl Node {
         );
         let exchange = fleet.as_ref().map(|fleet| fleet.exchange.clone());
         let app = App::new(Parts {
-            external: ExternalSignIn::new(&config, &secret, &providers.web_client(), exchange)?,
+            external: ExternalSignIn::new(&config, &secret, &providers.web_client(), &clock, exchange)?,
             models: ModelDirectory::new(
                 database.clone(),
                 providers.clone(),
@@ -107,11 +107,12 @@ impl Node {
                 config.auth.bypass_model_access,
                 config.auth.admin_bypass_access,
             ),
-            activity: Activity::new(database.clone(), config.database.activity_interval),
+            activity: Activity::new(database.clone(), config.database.activity_interval, clock.clone()),
             frontend: Frontend::new(config.server.frontend_build_dir.as_ref()),
             cookie: CookieOptions::from(&config.auth),
             config: config.clone(),
             settings,
+            clock,
             database: database.clone(),
             authenticator,
             sessions: sessions.clone(),
@@ -186,7 +187,7 @@ impl Node {
         tracing::info!("database: {}", self.app.database.location());
         tracing::info!("data folder: {}", config.server.data_dir.display());
         redis::introduce(config, self.redis.as_ref());
-        for provider in self.app.external.providers() {
+        for provider in self.app.external.providers(&self.app.settings().oauth) {
             tracing::info!("sign-in through {} (/oauth/{}/login)", provider.name(), provider.id());
         }
         tracing::info!(
@@ -280,7 +281,7 @@ async fn open_settings(config: &Config, database: &Database) -> Result<SettingsS
     let settings = SettingsStore::new(
         database.clone(),
         SettingsHandle::new(config.settings.clone(), 0),
-        config.persistence.enabled,
+        config.persistence.clone(),
     );
     if config.persistence.reset_on_start {
         database.settings().clear().await?;

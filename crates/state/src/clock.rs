@@ -21,17 +21,22 @@ impl Clock {
 
     /// A clock that stands still at `unix_seconds` until [`Clock::advance`] moves it; clones share the time.
     pub fn manual(unix_seconds: u64) -> Self {
-        Self { manual: Some(Arc::new(AtomicU64::new(unix_seconds.saturating_mul(1000)))) }
+        Self { manual: Some(Arc::new(AtomicU64::new(unix_seconds.saturating_mul(1_000_000_000)))) }
     }
 
-    /// Milliseconds since 1970; 0 when the machine's clock stands before that.
-    pub fn unix_millis(&self) -> u64 {
+    /// Nanoseconds since 1970; 0 when the machine's clock stands before that.
+    pub fn unix_nanos(&self) -> u64 {
         match &self.manual {
-            Some(millis) => millis.load(Ordering::Relaxed),
+            Some(nanos) => nanos.load(Ordering::Relaxed),
             None => SystemTime::now()
                 .duration_since(UNIX_EPOCH)
-                .map_or(0, |elapsed| u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),
+                .map_or(0, |elapsed| u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)),
         }
+    }
+
+    /// Whole milliseconds since 1970.
+    pub fn unix_millis(&self) -> u64 {
+        self.unix_nanos() / 1_000_000
     }
 
     /// Whole seconds since 1970.
@@ -41,8 +46,8 @@ impl Clock {
 
     /// Moves a manual clock forward; the machine's clock is left alone.
     pub fn advance(&self, by: Duration) {
-        if let Some(millis) = &self.manual {
-            millis.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(nanos) = &self.manual {
+            nanos.fetch_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 }
@@ -57,6 +62,8 @@ mod tests {
         let other = clock.clone();
         clock.advance(Duration::from_millis(1500));
         assert_eq!(other.unix_millis(), 101_500);
+        clock.advance(Duration::from_nanos(1));
+        assert_eq!((other.unix_nanos(), other.unix_millis()), (101_500_000_001, 101_500));
         assert_eq!(other.unix_seconds(), 101);
     }
 

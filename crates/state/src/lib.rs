@@ -5,6 +5,7 @@
 //! every request asks (revocation, settings) is answered from memory.
 
 pub mod bus;
+pub mod catch_up;
 pub mod clock;
 mod error;
 mod exchange;

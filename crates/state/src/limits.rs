@@ -3,7 +3,10 @@
 //! The rule is that of the fleet's shared counters: an attempt is counted in the bucket of its minute, then the
 //! buckets of the window (its first and last minute included) are summed, and the attempt is refused when the sum is
 //! above the limit. A refused attempt counts too. The node holds keys as digests, never in clear. In a fleet an attempt is
-//! counted in Redis as well, and refused when either count says so.
+//! counted in Redis as well, whether the node refuses it or not, and refused when either count says so. Once a node has
+//! told of as many attempts in one bucket as the limit allows, it tells no more of that bucket: with those alone the
+//! fleet refuses everything until the bucket has left the window, so further ones change no decision and whoever keeps
+//! trying costs Redis nothing.
 
 mod fleet;
 
@@ -61,6 +64,18 @@ pub enum Decision {
     },
 }
 
+impl Decision {
+    /// The one of two opinions that lets somebody wait longer.
+    fn stricter(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Allowed, decision) | (decision, Self::Allowed) => decision,
+            (Self::Limited { retry_after: one }, Self::Limited { retry_after: two }) => {
+                Self::Limited { retry_after: one.max(two) }
+            }
+        }
+    }
+}
+
 /// The counters of all limits. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -100,18 +115,19 @@ impl Limits {
 
     /// Counts one attempt under `key` (case is ignored) and says whether it may go on.
     pub async fn hit(&self, rule: RateLimit, key: &str) -> Decision {
-        let here = self.hit_here(rule, key);
-        // Who is refused here needs no second opinion.
-        let (Decision::Allowed, Some(exchange)) = (here, &self.inner.exchange) else { return here };
         let now = self.inner.clock.unix_seconds();
-        match fleet::count(exchange, rule, key, now).await {
-            Some(counter) => counter.decide(rule, now),
-            None => here,
+        let (here, in_bucket) = self.hit_here(rule, key, now);
+        match &self.inner.exchange {
+            Some(exchange) if in_bucket <= rule.limit => match fleet::count(exchange, rule, key, now).await {
+                Some(counter) => here.stricter(counter.decide(rule, now)),
+                None => here,
+            },
+            _ => here,
         }
     }
 
-    fn hit_here(&self, rule: RateLimit, key: &str) -> Decision {
-        let now = self.inner.clock.unix_seconds();
+    /// Counts an attempt in the node's own counters; also says which of its bucket it is, the first being 1.
+    fn hit_here(&self, rule: RateLimit, key: &str, now: u64) -> (Decision, u32) {
         let bucket = now / BUCKET_SECONDS;
         let key = digest(rule, key);
         let mut shard = self.inner.shards[usize::from(key[0]) % SHARDS].lock();
@@ -122,11 +138,17 @@ impl Limits {
             shard.entry(key).or_insert_with(|| Counter { buckets: Vec::with_capacity(1), expires: 0 });
         counter.expires = bucket + rule.past_buckets() + 1;
         counter.buckets.retain(|(at, _)| at + rule.past_buckets() >= bucket);
-        match counter.buckets.last_mut() {
-            Some((at, count)) if *at == bucket => *count = count.saturating_add(1),
-            _ => counter.buckets.push((bucket, 1)),
-        }
-        counter.decide(rule, now)
+        let in_bucket = match counter.buckets.last_mut() {
+            Some((at, count)) if *at == bucket => {
+                *count = count.saturating_add(1);
+                *count
+            }
+            _ => {
+                counter.buckets.push((bucket, 1));
+                1
+            }
+        };
+        (counter.decide(rule, now), in_bucket)
     }
 
     /// Drops counters whose window has passed, and says how many.

@@ -6,6 +6,9 @@ use crate::{
     users::USER_COLUMNS,
 };
 
+/// Accounts of one statement.
+const ACCOUNTS_PER_STATEMENT: usize = 500;
+
 /// Accounts that one poll for changes returns at most.
 const MAX_SINCE: i64 = 10_000;
 
@@ -60,6 +63,16 @@ impl Credential {
     }
 }
 
+impl SessionState {
+    fn from_row(row: &Row) -> Result<Self> {
+        Ok(Self {
+            user: User::from_row(row)?,
+            session_stamp: row.text("session_stamp")?,
+            active: row.boolean("active")?,
+        })
+    }
+}
+
 impl Credentials {
     pub(crate) fn new(database: Database) -> Self {
         Self { database }
@@ -92,12 +105,24 @@ impl Credentials {
              JOIN credentials ON credentials.user_id = users.id WHERE users.id = $1"
         ))
         .bind(user_id);
-        let Some(row) = self.database.read_one(statement).await? else { return Ok(None) };
-        Ok(Some(SessionState {
-            user: User::from_row(&row)?,
-            session_stamp: row.text("session_stamp")?,
-            active: row.boolean("active")?,
-        }))
+        self.database.read_one(statement).await?.as_ref().map(SessionState::from_row).transpose()
+    }
+
+    /// The same for many accounts, in any order and without those that do not exist; one query for 500 of them.
+    pub async fn sessions<T: AsRef<str>>(&self, user_ids: &[T]) -> Result<Vec<SessionState>> {
+        let sql = format!(
+            "SELECT {USER_COLUMNS}, session_stamp, active FROM users \
+             JOIN credentials ON credentials.user_id = users.id WHERE users.id IN {}",
+            self.database.dialect().unfold("$1")
+        );
+        let mut found = Vec::with_capacity(user_ids.len());
+        for some in user_ids.chunks(ACCOUNTS_PER_STATEMENT) {
+            let statement = Statement::new(sql.clone()).bind_list(some);
+            for row in self.database.read(statement).await? {
+                found.push(SessionState::from_row(&row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Sets a new password and gives the new session stamp, which ends all sessions of the account.

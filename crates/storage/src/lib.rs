@@ -34,10 +34,10 @@ pub use access_grants::{AccessGrants, Grant, NewGrant, Permission, Principal, Re
 pub use api_keys::{ApiKey, ApiKeyOwner, ApiKeys};
 pub use channels::{
     Author, Channel, ChannelAccess, ChannelItem, ChannelKind, ChannelMessage, ChannelMessageDetails,
-    ChannelMessageUpdate, ChannelMessages, ChannelPerson, ChannelView, ChannelViewer, Channels,
+    ChannelMessageUpdate, ChannelMessages, ChannelPerson, ChannelView, ChannelViewer, Channels, Followed,
     MAX_CHANNEL_MESSAGE_BYTES, MAX_MEMBERS, MAX_REACTION_BYTES, MAX_REACTIONS_PER_USER, Membership,
-    MessageData, NewChannel, NewChannelMessage, PersonOrder, PersonQuery, QuotedMessage, Reaction,
-    ReactionUser, ReadMark, ThreadQuery,
+    MessageData, NewChannel, NewChannelMessage, PEOPLE_PER_LOOK, PersonOrder, PersonQuery, QuotedMessage,
+    Reaction, ReactionUser, ReadMark, ThreadQuery,
 };
 pub use chats::{
     ArchivedQuery, CHATS_PER_PAGE, Chat, ChatItem, ChatOrder, ChatQuery, Chats, NewChat, StartReply,

@@ -10,10 +10,12 @@
 //! reference server find the same lines here. The logger is the event's target; an event that must appear under a
 //! name of the reference says so: `tracing::debug!(target: names::SOCKET_LOGGER, "…")`.
 
+mod causes;
 mod line;
 pub mod names;
 mod rate_limited;
 mod setup;
 
+pub use causes::{causes, with_causes};
 pub use rate_limited::RateLimited;
 pub use setup::{TelemetryError, init, subscriber};

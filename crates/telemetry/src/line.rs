@@ -10,6 +10,8 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::causes::with_causes;
+
 /// `time LEVEL:logger:message field=value …`, with the fields of the spans around it last.
 pub(crate) struct Plain;
 
@@ -149,13 +151,7 @@ impl Visit for Fields {
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
         // The causes are most of the story of an error.
-        let mut text = value.to_string();
-        let mut cause = value.source();
-        while let Some(error) = cause {
-            let _ = write!(text, ": {error}");
-            cause = error.source();
-        }
-        self.add(field, text.into());
+        self.add(field, with_causes(value).into());
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {

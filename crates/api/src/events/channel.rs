@@ -8,12 +8,13 @@ use crate::App;
 use antiphon_auth::{Identity, Session, permission, permissions};
 use antiphon_generation::audience::user_room;
 use antiphon_realtime::{Ack, Emission, Socket};
-use antiphon_storage::{Channel, ChannelViewer, Role};
+use antiphon_storage::{Channel, ChannelViewer, Followed, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 /// Name of the event that carries everything about channels.
 const EVENT: &str = "events:channel";
@@ -145,9 +146,9 @@ pub(super) async fn join_all(app: &App, socket: &Socket, session: &Session) {
     }
 }
 
-/// Puts the socket into the rooms of these channels: those that are open to its user, and those that the user has joined.
-async fn join(app: &App, socket: &Socket, session: &Session, followed: (Vec<String>, Vec<String>)) {
-    let (open, joined) = followed;
+/// Puts the socket into the rooms of these channels.
+async fn join(app: &App, socket: &Socket, session: &Session, followed: Followed) {
+    let Followed { open, joined } = followed;
     let rooms: Vec<String> = open.iter().chain(&joined).map(|id| room(id)).collect();
     socket.join_all(rooms).await;
     if joined.is_empty() {
@@ -160,25 +161,45 @@ async fn join(app: &App, socket: &Socket, session: &Session, followed: (Vec<Stri
     }
 }
 
-/// Puts the socket into the channels that its user follows, and takes it out of those that are its user's no more: whoever
-/// changed that on another node may not have been heard.
-pub(super) async fn mend(app: &App, socket: &Socket, session: &Session) {
-    let present: Vec<_> = socket.rooms().into_iter().filter(|room| room.starts_with(ROOM)).collect();
-    match app.database.channels().followed(viewer(&session.identity)).await {
-        Ok((open, joined)) => {
-            let followed: HashSet<String> = open.iter().chain(&joined).map(|id| room(id)).collect();
-            for room in present.iter().filter(|room| !followed.contains(&***room)) {
-                socket.leave(room).await;
-            }
-            if may_use(app, &session.identity) {
-                join(app, socket, session, (open, joined)).await;
-            }
+/// Puts sockets into the channels that their users follow, and takes them out of those that are their users' no more: whoever
+/// changed that on another node may not have been heard. What is as it should be costs nothing but the one look into SQL.
+pub(super) async fn mend(app: &App, sockets: &[(Socket, Session)]) {
+    // Before the look, so that whoever is brought in after it is not taken out again.
+    let present: Vec<HashSet<Arc<str>>> = sockets
+        .iter()
+        .map(|(socket, _)| socket.rooms().into_iter().filter(|room| room.starts_with(ROOM)).collect())
+        .collect();
+    let people: HashMap<&str, ChannelViewer<'_>> =
+        sockets.iter().map(|(_, session)| (session.user_id(), viewer(&session.identity))).collect();
+    let people: Vec<ChannelViewer<'_>> = people.into_values().collect();
+    let followed = match app.database.channels().followed_by(&people).await {
+        Ok(followed) => followed,
+        Err(error) => {
+            tracing::warn!(
+                %error, sockets = sockets.len(),
+                "the channels of sockets could not be checked after messages of other nodes were missed. Check the database; \
+                 the next break of Redis or reconnect of the page checks again."
+            );
+            return;
         }
-        Err(error) => tracing::warn!(
-            %error,
-            "the channels of a socket could not be checked after messages of other nodes were missed. Check the database; \
-             the next break of Redis or reconnect of the page checks again."
-        ),
+    };
+    for ((socket, session), present) in sockets.iter().zip(present) {
+        let Some(followed) = followed.get(session.user_id()) else { continue };
+        let wanted: HashSet<String> =
+            followed.open.iter().chain(&followed.joined).map(|id| room(id)).collect();
+        for room in present.iter().filter(|room| !wanted.contains(&***room)) {
+            socket.leave(room).await;
+        }
+        if !may_use(app, &session.identity) {
+            continue;
+        }
+        let missing = |ids: &[String]| -> Vec<String> {
+            ids.iter().filter(|id| !present.contains(room(id).as_str())).cloned().collect()
+        };
+        let missing = Followed { open: missing(&followed.open), joined: missing(&followed.joined) };
+        if missing != Followed::default() {
+            join(app, socket, session, missing).await;
+        }
     }
 }
 

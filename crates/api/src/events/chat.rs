@@ -8,7 +8,6 @@ use antiphon_realtime::{Ack, Socket};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
@@ -98,11 +97,8 @@ async fn owns(app: &App, session: &Session, chat_id: &str) -> bool {
 
 async fn mark_read(app: &App, session: &Session, chat_id: &str) {
     let user_id = &session.identity.id;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let at = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    if !app.database.chats().set_last_read_at(user_id, chat_id, at).await.unwrap_or_default() {
-        return;
-    }
+    let marked = app.database.chats().set_last_read_at(user_id, chat_id, app.now()).await;
+    let Some(at) = marked.unwrap_or_default() else { return };
     let envelope = json!({
         "chat_id": chat_id,
         "data": { "type": "chat:list", "data": { "chat_id": chat_id, "last_read_at": at, "folder_unread_counts": {} } },

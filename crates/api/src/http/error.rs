@@ -10,6 +10,7 @@
 //! - [`ApiError::unavailable`] when a dependency is away (503);
 //! - everything else is a fault of the server (500): logged with its cause, answered without it.
 
+use antiphon_telemetry::with_causes;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -81,15 +82,8 @@ impl ApiError {
 
     /// 500: a fault of the server. The cause goes to the log, not to the caller.
     pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
-        let mut causes = cause.to_string();
-        let mut next = cause.source();
-        while let Some(source) = next {
-            causes.push_str(": ");
-            causes.push_str(&source.to_string());
-            next = source.source();
-        }
         tracing::error!(
-            cause = causes,
+            cause = with_causes(cause),
             "a request failed inside the server; please report this line to the maintainers of Antiphon"
         );
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed to do this. Its log says why.")

@@ -5,6 +5,7 @@ mod faults;
 pub(crate) mod guard;
 pub(crate) mod json;
 mod object;
+pub(crate) mod own_address;
 mod path;
 mod reserved;
 pub(crate) mod table;

@@ -37,17 +37,13 @@ impl From<Credential> for Credentials {
 
 impl Accounts for Database {
     fn load<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<Option<Identity>>> {
+        async move { Ok(Database::credentials(self).session(user_id).await?.map(identity)) }.boxed()
+    }
+
+    fn load_many<'a>(&'a self, user_ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Identity>>> {
         async move {
-            let stored = Database::credentials(self).session(user_id).await?;
-            Ok(stored.map(|SessionState { mut user, session_stamp, active }| Identity {
-                id: std::mem::take(&mut user.id).into(),
-                email: std::mem::take(&mut user.email),
-                name: std::mem::take(&mut user.name),
-                role: user.role,
-                session_stamp: Some(session_stamp),
-                active,
-                profile: Profile::from(user).into_kept(),
-            }))
+            let stored = Database::credentials(self).sessions(user_ids).await?;
+            Ok(stored.into_iter().map(identity).collect())
         }
         .boxed()
     }
@@ -146,6 +142,19 @@ impl Accounts for Database {
             Ok(stored.map(|stored| stored.password_hash).into_iter().collect())
         }
         .boxed()
+    }
+}
+
+fn identity(stored: SessionState) -> Identity {
+    let SessionState { mut user, session_stamp, active } = stored;
+    Identity {
+        id: std::mem::take(&mut user.id).into(),
+        email: std::mem::take(&mut user.email),
+        name: std::mem::take(&mut user.name),
+        role: user.role,
+        session_stamp: Some(session_stamp),
+        active,
+        profile: Profile::from(user).into_kept(),
     }
 }
 

@@ -36,6 +36,9 @@ pub trait Accounts: fmt::Debug + Send + Sync + 'static {
     /// The identity of an account.
     fn load<'a>(&'a self, user_id: &'a str) -> BoxFuture<'a, Result<Option<Identity>>>;
 
+    /// The identities of these accounts, in any order and without those that do not exist.
+    fn load_many<'a>(&'a self, user_ids: &'a [Arc<str>]) -> BoxFuture<'a, Result<Vec<Identity>>>;
+
     /// The account an API key belongs to.
     fn find_api_key<'a>(&'a self, key: &'a str) -> BoxFuture<'a, Result<Option<Arc<str>>>>;
 

@@ -70,6 +70,13 @@ struct Entry {
     retry_at: Instant,
 }
 
+/// A load that has been announced.
+struct Begun {
+    user_id: Arc<str>,
+    done: watch::Sender<Option<Loaded>>,
+    load: watch::Receiver<Option<Loaded>>,
+}
+
 /// What to do with what is there.
 enum Found {
     Serve(Option<Arc<Identity>>),
@@ -99,6 +106,33 @@ impl IdentityCache {
                 (loaded, _) => loaded,
             },
         }
+    }
+
+    /// Loads, with one call, those of these accounts that would be waited for one by one; [`IdentityCache::get`] then has them.
+    ///
+    /// Fails as that does.
+    pub(crate) async fn load_many(&self, user_ids: &[&str]) -> Result<()> {
+        let mut begun = Vec::new();
+        for user_id in user_ids {
+            if !matches!(self.inner.find(user_id), Found::Load { .. }) {
+                continue;
+            }
+            let mut shard = self.inner.shard(user_id).write();
+            if !shard.loads.contains_key(*user_id) {
+                let user_id: Arc<str> = (*user_id).into();
+                let (done, load) = watch::channel(None);
+                shard.loads.insert(Arc::clone(&user_id), load.clone());
+                begun.push(Begun { user_id, done, load });
+            }
+        }
+        if begun.is_empty() {
+            return Ok(());
+        }
+        // In a task of its own: others may join these loads, whatever becomes of the caller.
+        let inner = Arc::clone(&self.inner);
+        tokio::spawn(async move { inner.load_begun(begun).await })
+            .await
+            .unwrap_or(Err(AuthError::Unavailable))
     }
 
     /// Forgets an account that changed; a load under way is not kept.
@@ -191,6 +225,24 @@ impl Inner {
             }
         });
         load
+    }
+
+    async fn load_begun(&self, begun: Vec<Begun>) -> Result<()> {
+        let user_ids: Vec<Arc<str>> = begun.iter().map(|begun| Arc::clone(&begun.user_id)).collect();
+        let loading = tokio::time::timeout(LOAD_TIMEOUT, self.accounts.load_many(&user_ids)).await;
+        let found = loading.unwrap_or(Err(AuthError::Unavailable)).map(|identities| {
+            let known = identities.into_iter().map(|identity| (Arc::clone(&identity.id), Arc::new(identity)));
+            known.collect::<HashMap<_, _>>()
+        });
+        for Begun { user_id, done, load } in begun {
+            let loaded = match &found {
+                Ok(identities) => Ok(identities.get(&user_id).cloned()),
+                Err(error) => Err(error.clone()),
+            };
+            self.keep(&user_id, &load, &loaded);
+            done.send_replace(Some(loaded));
+        }
+        found.map(|_| ())
     }
 
     fn keep(&self, user_id: &Arc<str>, load: &watch::Receiver<Option<Loaded>>, loaded: &Loaded) {

@@ -176,3 +176,59 @@ async fn the_cache_stays_bounded_and_purges_what_is_too_old() {
     cache.purge();
     assert_eq!(cache.len(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_accounts_are_loaded_with_one_call() {
+    let (cache, accounts) = cache();
+    let ids: Vec<String> = (0..500).map(|number| format!("user-{number}")).collect();
+    for id in &ids {
+        accounts.add(id, Role::User);
+    }
+    cache.get("ada").await.unwrap().unwrap();
+    let all: Vec<&str> = ids.iter().map(String::as_str).chain(["ada", "nobody"]).collect();
+    cache.load_many(&all).await.unwrap();
+    assert_eq!(accounts.loads(), 2);
+    for id in &ids {
+        assert_eq!(&*cache.get(id).await.unwrap().unwrap().id, id.as_str());
+    }
+    assert!(cache.get("nobody").await.unwrap().is_none());
+    cache.load_many(&all).await.unwrap();
+    assert_eq!(accounts.loads(), 2, "nothing is left to be loaded");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_while_many_are_loaded_waits_for_the_same_load() {
+    let (cache, accounts) = cache();
+    accounts.set_delay(Duration::from_millis(50));
+    let (many, one) = tokio::join!(cache.load_many(&["ada", "bob"]), async {
+        tokio::task::yield_now().await;
+        cache.get("ada").await
+    });
+    assert!(many.is_ok() && one.unwrap().is_some());
+    assert_eq!(accounts.loads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_while_many_are_loaded_is_not_covered_by_them() {
+    let (cache, accounts) = cache();
+    accounts.set_delay(Duration::from_millis(50));
+    let (many, ()) = tokio::join!(cache.load_many(&["ada"]), async {
+        settle().await;
+        accounts.rename("ada", "Ada");
+        cache.invalidate("ada");
+    });
+    many.unwrap();
+    assert_eq!(name(&cache).await, "Ada");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_accounts_that_cannot_be_loaded_are_told_so_once() {
+    let (cache, accounts) = cache();
+    accounts.set_down(true);
+    assert!(matches!(cache.load_many(&["ada", "bob"]).await, Err(AuthError::Unavailable)));
+    assert_eq!(accounts.loads(), 1);
+    accounts.set_down(false);
+    assert_eq!(name(&cache).await, "ada", "the next one tries again");
+    accounts.set_panics(true);
+    assert!(cache.load_many(&["bob"]).await.is_err());
+}

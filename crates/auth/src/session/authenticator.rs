@@ -75,6 +75,19 @@ impl Authenticator {
         Ok(Session { identity, proof: session.proof.clone() })
     }
 
+    /// Whether the token of a session is known to be revoked, as far as memory tells.
+    pub fn is_revoked(&self, session: &Session) -> bool {
+        matches!(&session.proof, Proof::Token(claims) if self.is_claim_revoked(claims))
+    }
+
+    /// Has the identities of these accounts in memory, with one look into SQL for all that are not, so that
+    /// [`Authenticator::revalidate`] of many sessions does not look for each.
+    ///
+    /// Fails with [`AuthError::Unavailable`] when the database is away.
+    pub async fn look_ahead(&self, user_ids: &[&str]) -> Result<()> {
+        self.inner.identities.load_many(user_ids).await
+    }
+
     /// The identity of an account; `None` when there is no such account.
     pub async fn identity(&self, user_id: &str) -> Result<Option<Arc<Identity>>> {
         self.inner.identities.get(user_id).await
@@ -111,20 +124,8 @@ impl Authenticator {
 
     /// Everything about a token that the token itself cannot tell.
     async fn check(&self, claims: &Claims) -> Result<Arc<Identity>> {
-        let seconds = |at: i64| u64::try_from(at).unwrap_or_default();
-        let issued_at = claims.issued_at.map(seconds);
-        let expires_at = claims.expires_at.map(seconds);
-        let revocations = &self.inner.revocations;
-        if let Some(revoked) = revocations.look_up(&claims.token_id, &claims.user_id, expires_at).await
-            && let Err(error) = self.inner.accounts.revoke_token(&revoked).await
-        {
-            tracing::warn!(
-                %error,
-                "A sign-out at another server could not be written to the database. The token is refused; if Redis loses its \
-                 mark too, nodes that start later accept it until it expires. Check the database."
-            );
-        }
-        if self.inner.revocations.is_revoked(&claims.token_id, &claims.user_id, issued_at) {
+        self.heed_other_servers(claims).await;
+        if self.is_claim_revoked(claims) {
             return Err(AuthError::InvalidToken);
         }
         let identity = self.active_identity(&claims.user_id).await?;
@@ -133,6 +134,26 @@ impl Authenticator {
         } else {
             Err(AuthError::InvalidToken)
         }
+    }
+
+    /// Takes over what servers of another kind at the same channel revoked, if there may be any.
+    async fn heed_other_servers(&self, claims: &Claims) {
+        let expires_at = claims.expires_at.map(|at| u64::try_from(at).unwrap_or_default());
+        let looked_up = self.inner.revocations.look_up(&claims.token_id, &claims.user_id, expires_at).await;
+        if let Some(revoked) = looked_up
+            && let Err(error) = self.inner.accounts.revoke_token(&revoked).await
+        {
+            tracing::warn!(
+                %error,
+                "A sign-out at another server could not be written to the database. The token is refused; if Redis loses its \
+                 mark too, nodes that start later accept it until it expires. Check the database."
+            );
+        }
+    }
+
+    fn is_claim_revoked(&self, claims: &Claims) -> bool {
+        let issued_at = claims.issued_at.map(|issued_at| u64::try_from(issued_at).unwrap_or_default());
+        self.inner.revocations.is_revoked(&claims.token_id, &claims.user_id, issued_at)
     }
 
     async fn active_identity(&self, user_id: &str) -> Result<Arc<Identity>> {

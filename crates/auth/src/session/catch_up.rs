@@ -4,17 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use antiphon_state::catch_up::{WHILE_CUT_OFF, pause};
 use antiphon_state::{Clock, Revocations};
 use tokio::time::{Instant, sleep_until};
 
 use super::Authenticator;
 use crate::accounts::Accounts;
-
-/// Pause between two looks while other nodes cannot be heard.
-const WHILE_CUT_OFF: Duration = Duration::from_secs(1);
-
-/// The same while they can, for what one of them could not publish.
-const AT_REST: Duration = Duration::from_secs(10);
 
 /// How far back each look goes, for clocks that differ and writes that took long.
 const OVERLAP: Duration = Duration::from_mins(1);
@@ -48,8 +43,8 @@ impl CatchUp {
             return std::future::pending().await;
         }
         loop {
-            let pause = if self.owed || revocations.is_cut_off() { WHILE_CUT_OFF } else { AT_REST };
-            let due = self.looked_at + pause;
+            // After a failure it is tried again as soon.
+            let due = self.looked_at + pause(self.owed || revocations.is_cut_off());
             let now = Instant::now();
             if now >= due {
                 return;

@@ -15,6 +15,8 @@ the word `true`, in any case. `antiphon config print` shows every value that is 
 
 A variable with a *stored setting* gives the value of the first start. Afterwards the setting lives in the database
 and is changed on the administrator's pages, unless `ENABLE_PERSISTENT_CONFIG` is `false`.
+Settings whose name begins with `oauth.` do so only with `ENABLE_OAUTH_PERSISTENT_CONFIG=true`; otherwise each start
+takes them from the environment.
 ";
 
 /// The reference page, in Markdown.

@@ -32,7 +32,7 @@ pub(crate) enum Parsed<T> {
 }
 
 impl<T> Parsed<T> {
-    fn map<U>(self, change: impl FnOnce(T) -> U) -> Parsed<U> {
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Parsed<U> {
         match self {
             Self::Value(value) => Parsed::Value(change(value)),
             Self::Noticed(value, text) => Parsed::Noticed(change(value), text),

@@ -10,11 +10,8 @@ section! {
         enabled: bool = variable("ENABLE_PERSISTENT_CONFIG", Bool).or("true");
         /// Deletes the stored settings at the start, so that the environment seeds them again.
         reset_on_start: bool = variable("RESET_CONFIG_ON_START", Bool).or("false");
-    }
-    others {
-        /// Keeps the settings of external sign-in in SQL too.
-        variable("ENABLE_OAUTH_PERSISTENT_CONFIG", Bool)
-            .or("false")
-            .no_effect("External sign-in is set up by the environment alone.");
+        /// Keeps the settings of sign-in through a provider (`oauth.…`) in SQL too, and lets administrators change them. Otherwise
+        /// each start takes them from the environment.
+        oauth: bool = variable("ENABLE_OAUTH_PERSISTENT_CONFIG", Bool).or("false");
     }
 }

@@ -32,8 +32,8 @@ section! {
         /// Threads for blocking work such as password hashing; empty for the default of the runtime.
         blocking_threads: Option<usize> =
             variable("THREAD_POOL_SIZE", optional(Whole::lenient().at_least(1).at_most(4096)));
-        /// Proxies whose header `X-Forwarded-Proto` is believed where the address for a provider's answer is made up without
-        /// `WEBUI_URL`: addresses and networks, or `*` for every one.
+        /// Proxies whose header `X-Forwarded-Proto` is believed where an address of this server is made up without `WEBUI_URL`:
+        /// addresses and networks, or `*` for every one.
         trusted_proxies: TrustedProxies = variable("FORWARDED_ALLOW_IPS", TrustedProxiesRule).or("*");
         /// Kind of installation; `dev` serves the description of the API at `/openapi.json`.
         mode: Mode = variable("ENV", Choice::lenient(MODES)).or("dev");

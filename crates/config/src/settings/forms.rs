@@ -52,6 +52,44 @@ pub const ADMIN: Form = Form(&[
     ("RESPONSE_WATERMARK", "ui.watermark"),
 ]);
 
+/// `/api/v1/auths/admin/config/oauth`; see [`super::oauth_form`] for what its fields look like on the wire.
+pub const OAUTH: Form = Form(&[
+    ("ENABLE_OAUTH", "oauth.enable"),
+    ("ENABLE_OAUTH_SIGNUP", "oauth.enable_signup"),
+    ("OAUTH_MERGE_ACCOUNTS_BY_EMAIL", "oauth.merge_accounts_by_email"),
+    ("OAUTH_AUTO_REDIRECT", "oauth.auto_redirect"),
+    ("OAUTH_ALLOWED_DOMAINS", "oauth.allowed_domains"),
+    ("OAUTH_BLOCKED_GROUPS", "oauth.blocked_groups"),
+    ("ENABLE_OAUTH_ROLE_MANAGEMENT", "oauth.enable_role_mapping"),
+    ("OAUTH_ROLES_CLAIM", "oauth.roles_claim"),
+    ("OAUTH_ADMIN_ROLES", "oauth.admin_roles"),
+    ("OAUTH_ALLOWED_ROLES", "oauth.allowed_roles"),
+    ("ENABLE_OAUTH_GROUP_MANAGEMENT", "oauth.enable_group_mapping"),
+    ("ENABLE_OAUTH_GROUP_CREATION", "oauth.enable_group_creation"),
+    ("OAUTH_GROUP_CLAIM", "oauth.group_claim"),
+    ("OAUTH_GROUP_DEFAULT_SHARE", "oauth.group_default_share"),
+    ("OAUTH_PROVIDER_NAME", "oauth.provider_name"),
+    ("OPENID_PROVIDER_URL", "oauth.provider_url"),
+    ("OAUTH_CLIENT_ID", "oauth.client_id"),
+    ("OAUTH_CLIENT_SECRET", "oauth.client_secret"),
+    ("OPENID_REDIRECT_URI", "oauth.redirect_uri"),
+    ("OAUTH_SCOPES", "oauth.scopes"),
+    ("OAUTH_CODE_CHALLENGE_METHOD", "oauth.code_challenge_method"),
+    ("OAUTH_TOKEN_ENDPOINT_AUTH_METHOD", "oauth.token_endpoint_auth_method"),
+    ("OPENID_END_SESSION_ENDPOINT", "oauth.end_session_endpoint"),
+    ("OAUTH_TIMEOUT", "oauth.timeout"),
+    ("OAUTH_CLIENT_TIMEOUT", "oauth.client.timeout"),
+    ("OAUTH_EMAIL_CLAIM", "oauth.email_claim"),
+    ("OAUTH_USERNAME_CLAIM", "oauth.username_claim"),
+    ("OAUTH_PICTURE_CLAIM", "oauth.picture_claim"),
+    ("OAUTH_SUB_CLAIM", "oauth.sub_claim"),
+    ("OAUTH_AUDIENCE", "oauth.audience"),
+    ("OAUTH_UPDATE_EMAIL_ON_LOGIN", "oauth.update_email_on_login"),
+    ("OAUTH_UPDATE_NAME_ON_LOGIN", "oauth.update_name_on_login"),
+    ("OAUTH_UPDATE_PICTURE_ON_LOGIN", "oauth.update_picture_on_login"),
+    ("OAUTH_REFRESH_TOKEN_INCLUDE_SCOPE", "oauth.refresh_token.include_scope"),
+]);
+
 /// `/api/v1/tasks/config`
 pub const TASKS: Form = Form(&[
     ("TASK_MODEL", "task.model.default"),

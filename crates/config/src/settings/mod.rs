@@ -8,6 +8,8 @@ pub(crate) mod features;
 pub mod forms;
 pub(crate) mod general;
 pub(crate) mod models;
+pub mod oauth;
+pub mod oauth_form;
 pub(crate) mod permissions;
 pub(crate) mod tasks;
 
@@ -21,6 +23,7 @@ use connections::{Ollama, OpenAi};
 use features::FeatureSettings;
 use general::{Interface, SignIn};
 use models::Models;
+use oauth::OAuthSettings;
 use permissions::Permissions;
 use tasks::Tasks;
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub sign_in: SignIn,
     /// What the page shows.
     pub interface: Interface,
+    /// Sign-in through an OpenID Connect provider.
+    pub oauth: OAuthSettings,
     /// Which parts of the product are on.
     pub features: FeatureSettings,
     /// Small jobs that a model does beside the answer.
@@ -106,6 +111,7 @@ impl Settings {
     pub fn keys() -> Vec<&'static str> {
         [
             SignIn::keys(),
+            OAuthSettings::keys(),
             Interface::keys(),
             FeatureSettings::keys(),
             Tasks::keys(),
@@ -122,9 +128,10 @@ impl Settings {
         Self::keys().into_iter().filter_map(|key| self.get(key).map(|value| (key, value))).collect()
     }
 
-    fn groups(&self) -> [&dyn Group; 7] {
+    fn groups(&self) -> [&dyn Group; 8] {
         [
             &self.sign_in,
+            &self.oauth,
             &self.interface,
             &self.features,
             &self.tasks,
@@ -134,9 +141,10 @@ impl Settings {
         ]
     }
 
-    fn groups_mut(&mut self) -> [&mut dyn Group; 7] {
+    fn groups_mut(&mut self) -> [&mut dyn Group; 8] {
         [
             &mut self.sign_in,
+            &mut self.oauth,
             &mut self.interface,
             &mut self.features,
             &mut self.tasks,
@@ -149,6 +157,7 @@ impl Settings {
     pub(crate) fn entries() -> Vec<Entry> {
         [
             SignIn::entries(),
+            OAuthSettings::entries(),
             Interface::entries(),
             FeatureSettings::entries(),
             Tasks::entries(),
@@ -162,6 +171,7 @@ impl Settings {
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let sign_in = SignIn::read(reader);
+        let oauth = OAuthSettings::read(reader);
         let interface = Interface::read(reader);
         let features = FeatureSettings::read(reader);
         let tasks = Tasks::read(reader);
@@ -171,6 +181,7 @@ impl Settings {
         let permissions = Permissions::read(reader);
         Some(Self {
             sign_in: sign_in?,
+            oauth: oauth?,
             interface: interface?,
             features: features?,
             tasks: tasks?,

@@ -118,8 +118,15 @@ fn the_administrators_form_has_its_shape() {
 #[test]
 fn every_form_names_existing_settings() {
     let known: BTreeSet<&str> = Settings::keys().into_iter().collect();
-    for form in [forms::ADMIN, forms::TASKS, forms::OPENAI, forms::OLLAMA, forms::MODELS, forms::CONNECTIONS]
-    {
+    for form in [
+        forms::ADMIN,
+        forms::OAUTH,
+        forms::TASKS,
+        forms::OPENAI,
+        forms::OLLAMA,
+        forms::MODELS,
+        forms::CONNECTIONS,
+    ] {
         for (field, key) in form.fields() {
             assert!(known.contains(key), "{field}: {key}");
         }

@@ -3,6 +3,7 @@
 use super::Target;
 use super::resolver::ResolutionFailed;
 use crate::error::{ProviderError, TimeBound, UnreachableCause};
+use antiphon_telemetry::causes;
 use bytes::Bytes;
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -50,14 +51,11 @@ impl Failed<'_> {
 
 /// The innermost causes as one text, without the URL, which may hold a key.
 pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut innermost: &dyn Error = error;
     let mut parts: Vec<String> = Vec::new();
-    while let Some(source) = innermost.source() {
-        let text = source.to_string();
+    for text in causes(error).map(ToString::to_string) {
         // Outer errors often repeat the text of the inner one.
         parts.retain(|part| !part.contains(&text));
         parts.push(text);
-        innermost = source;
     }
     // The client's own layers say nothing about the cause.
     if parts.len() > 1 {

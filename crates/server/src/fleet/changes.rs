@@ -1,6 +1,7 @@
 //! Settings and models that another node changed are read again from SQL.
 
 use antiphon_api::App;
+use antiphon_state::catch_up::{WHILE_CUT_OFF, pause};
 use antiphon_state::{Exchange, Listener, published_settings};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -8,12 +9,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-
-/// Time between two looks at the version in SQL while other nodes cannot be heard.
-const WHILE_CUT_OFF: Duration = Duration::from_secs(1);
-
-/// The same while they can, for what one of them could not publish.
-const AT_REST: Duration = Duration::from_secs(10);
 
 /// What changed. Channel `{prefix}:antiphon:changes`, JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,7 +105,7 @@ pub(crate) async fn follow(app: App, exchange: Exchange, stop: CancellationToken
 
 impl Settings {
     fn is_due(&self) -> bool {
-        self.looked_at.elapsed() >= if self.exchange.is_cut_off() { WHILE_CUT_OFF } else { AT_REST }
+        self.looked_at.elapsed() >= pause(self.exchange.is_cut_off())
     }
 
     /// Reads the settings again if SQL has another version.

@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, Place, on_both, with_sqlite};
 use reqwest::Method;
-use reqwest::header;
+use reqwest::header::{self, HeaderName};
 use serde_json::json;
 use std::fs;
 use std::path::Path;
@@ -194,4 +194,20 @@ async fn what_a_page_asks_for_while_it_starts_is_answered_truthfully(place: Plac
         answer.expect_plain(answer.status);
     }
     node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_engine_has_the_address_that_a_trusted_proxy_tells() {
+    with_sqlite(|place| async move {
+        for (trusted, scheme) in [("127.0.0.1", "https"), ("192.0.2.1", "http")] {
+            let node = place.start(&[("FORWARDED_ALLOW_IPS", trusted)]).await;
+            let proxied = node.client().with_header(HeaderName::from_static("x-forwarded-proto"), "https");
+            let answer = proxied.get("/opensearch.xml").await;
+            let text = String::from_utf8_lossy(&answer.bytes).into_owned();
+            assert_eq!(answer.status, 200, "{text}");
+            assert!(text.contains(&format!("template=\"{scheme}://127.0.0.1:")), "{trusted}: {text}");
+            node.stop().await;
+        }
+    })
+    .await;
 }

@@ -73,6 +73,49 @@ async fn the_counters_are_those_of_the_reference_and_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn attempts_that_one_node_refuses_by_itself_are_refused_by_the_others_too() {
+    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let (a, b) = members(&rig).await;
+    let clock = Clock::manual(NOW);
+    let (here, there) = (of(&a, &clock), of(&b, &clock));
+    for _ in 0..SIGN_IN.limit {
+        assert_eq!(here.hit(SIGN_IN, "ada").await, Decision::Allowed);
+    }
+    // Three minutes on, those still count, so that all of these are refused by the node's own count.
+    clock.advance(Duration::from_mins(3));
+    for _ in 0..SIGN_IN.limit {
+        assert!(matches!(here.hit(SIGN_IN, "ada").await, Decision::Limited { .. }));
+    }
+    // The allowed ones have left the window. What was refused since keeps the address shut, for as long as the node
+    // that refused says itself.
+    clock.advance(Duration::from_mins(1));
+    let elsewhere = there.hit(SIGN_IN, "ada").await;
+    assert_eq!(elsewhere, Decision::Limited { retry_after: Duration::from_mins(3) });
+    assert_eq!(here.hit(SIGN_IN, "ada").await, elsewhere);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_keeps_trying_costs_redis_no_more_than_the_limit_a_minute() {
+    let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
+    let (a, b) = members(&rig).await;
+    let clock = Clock::manual(NOW);
+    let nodes = [of(&a, &clock), of(&b, &clock)];
+    let counted = async |minute: u64| -> u32 {
+        let key = format!("open-webui:ratelimit:ada:{}", NOW / 60 + minute);
+        rig.servers()[0].admin(&["GET", &key]).await.unwrap().trim().parse().unwrap()
+    };
+    for minute in 0..2 {
+        for _ in 0..10 * SIGN_IN.limit {
+            for node in &nodes {
+                node.hit(SIGN_IN, "ada").await;
+            }
+        }
+        assert_eq!(counted(minute).await, 2 * SIGN_IN.limit, "each node told of as many as the limit");
+        clock.advance(Duration::from_mins(1));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_redis_the_node_counts_and_what_was_counted_elsewhere_is_never_more_lenient() {
     let rig = Rig::start(Kind::Standalone, false).await.expect("a rig");
     let (a, _b) = members(&rig).await;

@@ -4,6 +4,7 @@
 //! members alone. Times of channels are Unix nanoseconds.
 
 mod details;
+mod followed;
 mod list;
 mod members;
 mod messages;
@@ -11,6 +12,7 @@ mod reactions;
 mod store;
 
 pub use details::{Author, ChannelMessageDetails, QuotedMessage, Reaction, ReactionUser};
+pub use followed::{Followed, PEOPLE_PER_LOOK};
 pub use list::ChannelItem;
 pub use members::{ChannelPerson, MAX_MEMBERS, PersonOrder, PersonQuery, ReadMark};
 pub use messages::{

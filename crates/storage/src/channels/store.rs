@@ -131,24 +131,6 @@ impl Channels {
         ChannelView::new(channel, viewer, &row).map(Some)
     }
 
-    /// Ids of the channels that somebody may follow, at most 1,000: the open ones, and those as a member.
-    pub async fn followed(&self, viewer: ChannelViewer<'_>) -> Result<(Vec<String>, Vec<String>)> {
-        let open = open_condition(self.database.dialect(), viewer);
-        let statement = Statement::new(format!(
-            "SELECT channels.id, FALSE AS member FROM channels WHERE {open} \
-             UNION ALL SELECT channels.id, TRUE AS member FROM channel_members \
-             JOIN channels ON channels.id = channel_members.channel_id \
-             WHERE channel_members.user_id = $2 AND channels.type IS NOT NULL LIMIT $5"
-        ));
-        let statement = bind_viewer(statement, viewer).bind(MAX_CHANNELS);
-        let (mut open, mut joined) = (Vec::new(), Vec::new());
-        for row in self.database.read(statement).await? {
-            let id = row.text("id")?;
-            if row.boolean("member")? { joined.push(id) } else { open.push(id) }
-        }
-        Ok((open, joined))
-    }
-
     /// Of these channels, those that somebody is a member of.
     pub async fn joined_among(&self, user_id: &str, ids: &[String]) -> Result<HashSet<String>> {
         let statement = Statement::new(format!(

@@ -148,25 +148,22 @@ impl Chats {
         self.change(user_id, id, "current_message_id = $3", message_id).await
     }
 
-    /// Notes that the owner read the chat; an earlier time than the stored one changes nothing.
+    /// Notes that the owner has read the chat as it is now; gives the mark, in Unix seconds, or `None` if it is not a chat of
+    /// this user.
     ///
-    /// Gives `false` if it is not a chat of this user.
-    pub async fn set_last_read_at(&self, user_id: &str, id: &str, read_at: i64) -> Result<bool> {
+    /// `read_at` is now. The mark never moves back, and is never before the chat's last change, whose time may be that of
+    /// another node's clock.
+    pub async fn set_last_read_at(&self, user_id: &str, id: &str, read_at: i64) -> Result<Option<i64>> {
         let statement = Statement::new(
-            "UPDATE chats SET last_read_at = CASE WHEN last_read_at > $3 THEN last_read_at ELSE $3 END \
-             WHERE id = $1 AND user_id = $2",
+            "UPDATE chats SET last_read_at = CASE WHEN last_read_at > $3 AND last_read_at > updated_at THEN last_read_at \
+             WHEN updated_at > $3 THEN updated_at ELSE $3 END \
+             WHERE id = $1 AND user_id = $2 RETURNING last_read_at",
         )
         .bind(id)
         .bind(user_id)
         .bind(read_at);
-        Ok(self.database.write(statement).await? > 0)
-    }
-
-    /// Lets the chat rise in the list.
-    pub async fn touch(&self, id: &str) -> Result<()> {
-        let statement =
-            Statement::new("UPDATE chats SET updated_at = $2 WHERE id = $1").bind(id).bind(clock::seconds());
-        self.database.write(statement).await.map(drop)
+        let marked = self.database.write_returning(statement).await?;
+        marked.map(|row| row.int("last_read_at")).transpose()
     }
 
     /// Puts all chats of a user into the archive; gives their number.

@@ -172,8 +172,14 @@ impl Messages {
         let now = clock::seconds();
         let mut transaction = self.database.begin().await?;
         // The chat before its message, as its deletion takes them: in opposite order the two would wait for each other.
-        let statement =
-            Statement::new("UPDATE chats SET updated_at = $2 WHERE id = $1").bind(chat_id).bind(now);
+        // Marks and times are whole seconds. A mark of this very second was set before the end was there, so it is put back, and
+        // the end is unread until the page that shows it says otherwise.
+        let statement = Statement::new(
+            "UPDATE chats SET updated_at = $2, last_read_at = CASE WHEN COALESCE(last_read_at, created_at) >= $2 \
+             THEN $2 - 1 ELSE last_read_at END WHERE id = $1",
+        )
+        .bind(chat_id)
+        .bind(now);
         transaction.execute(statement).await?;
         let statement = Statement::new(
             "UPDATE messages SET content = $3, output = COALESCE($4, output), usage = COALESCE($5, usage), \
@@ -243,29 +249,6 @@ impl Messages {
         transaction.execute(statement).await?;
         transaction.commit().await?;
         Ok(true)
-    }
-
-    /// Deletes a message; its children become children of its parent, and so does the chat's current message.
-    ///
-    /// Errors: [`StorageError::MessageNotFound`].
-    pub async fn delete(&self, chat_id: &str, id: &str) -> Result<()> {
-        let mut transaction = self.database.begin().await?;
-        // The chat first, as in [`Messages::finish`]; writing something locks its row.
-        let statement = Statement::new("UPDATE chats SET pinned = pinned WHERE id = $1").bind(chat_id);
-        transaction.execute(statement).await?;
-        let statement =
-            Statement::new("DELETE FROM messages WHERE chat_id = $1 AND id = $2 RETURNING parent_id")
-                .bind(chat_id)
-                .bind(id);
-        let row = transaction.optional(statement).await?.ok_or(StorageError::MessageNotFound)?;
-        let parent = row.opt_text("parent_id")?;
-        for sql in [
-            "UPDATE messages SET parent_id = $3 WHERE chat_id = $1 AND parent_id = $2",
-            "UPDATE chats SET current_message_id = $3 WHERE id = $1 AND current_message_id = $2",
-        ] {
-            transaction.execute(Statement::new(sql).bind(chat_id).bind(id).bind(&parent)).await?;
-        }
-        transaction.commit().await
     }
 }
 

@@ -35,7 +35,7 @@ async fn a_chat_belongs_to_one_user(fixture: Fixture) {
     assert!(matches!(chats.add_tag(&bob.id, "c", "x").await, Err(StorageError::ForeignChat)));
     assert!(matches!(chats.tags(&bob.id, "c").await, Err(StorageError::ForeignChat)));
     assert!(matches!(chats.copy(&bob.id, "c", "x", Map::new()).await, Err(StorageError::ForeignChat)));
-    assert!(!chats.set_last_read_at(&bob.id, "c", 5).await.unwrap());
+    assert_eq!(chats.set_last_read_at(&bob.id, "c", 5).await.unwrap(), None);
 }
 
 async fn changes_of_a_chat(fixture: Fixture) {
@@ -57,9 +57,11 @@ async fn changes_of_a_chat(fixture: Fixture) {
     assert_eq!(chats.by_share_id("s").await.unwrap().unwrap().id, id);
     assert_eq!(chats.set_share_id(&ada.id, id, None).await.unwrap().share_id, None);
     assert!(chats.by_share_id("s").await.unwrap().is_none());
-    assert!(chats.set_last_read_at(&ada.id, id, 50).await.unwrap());
-    chats.set_last_read_at(&ada.id, id, 40).await.unwrap();
-    assert_eq!(chats.find(id).await.unwrap().unwrap().last_read_at, Some(50));
+    fixture.sql("UPDATE chats SET updated_at = 30, last_read_at = 20").await;
+    for (now, mark) in [(25, 30), (50, 50), (40, 50)] {
+        assert_eq!(chats.set_last_read_at(&ada.id, id, now).await.unwrap(), Some(mark), "{now}");
+        assert_eq!(chats.find(id).await.unwrap().unwrap().last_read_at, Some(mark));
+    }
     assert!(matches!(chats.set_current_message(&ada.id, id, "m").await, Err(StorageError::MessageNotFound)));
     fixture.db.messages().upsert(id, message("m", None, "user", "x")).await.unwrap();
     let chat = chats.set_current_message(&ada.id, id, "m").await.unwrap();

@@ -10,8 +10,8 @@ on_both!(
     a_branch_leads_from_the_root_to_a_leaf,
     a_circle_in_the_rows_ends,
     a_reply_grows_and_ends,
+    an_end_is_unread_though_the_chat_was_read_in_the_same_second,
     other_keys_are_set_one_by_one,
-    deleting_a_message_joins_its_neighbours,
     replies_may_end_while_their_chats_are_deleted,
     replies_of_a_dead_process_are_found,
     limits_are_kept,
@@ -154,27 +154,31 @@ async fn other_keys_are_set_one_by_one(fixture: Fixture) {
     ));
 }
 
-async fn deleting_a_message_joins_its_neighbours(fixture: Fixture) {
+async fn an_end_is_unread_though_the_chat_was_read_in_the_same_second(fixture: Fixture) {
     let ada = fixture.user("ada").await;
     let chat = fixture.chat(&ada, "c").await;
-    let messages = fixture.db.messages();
-    let chain = vec![
-        message("a", None, "user", "1"),
-        message("b", Some("a"), "assistant", "2"),
-        message("c", Some("b"), "user", "3"),
-        message("d", Some("b"), "user", "4"),
-    ];
-    messages.upsert_many(&chat.id, chain).await.unwrap();
-    fixture.db.chats().set_current_message(&ada.id, &chat.id, "b").await.unwrap();
-    messages.delete(&chat.id, "b").await.unwrap();
-    let all = messages.all(&chat.id).await.unwrap();
-    assert_eq!(all.len(), 3);
-    assert!(all[1..].iter().all(|message| message.parent_id.as_deref() == Some("a")));
-    let chat_now = fixture.db.chats().find(&chat.id).await.unwrap().unwrap();
-    assert_eq!(chat_now.current_message_id.as_deref(), Some("a"));
-    messages.delete(&chat.id, "a").await.unwrap();
-    assert!(messages.all(&chat.id).await.unwrap().iter().all(|message| message.parent_id.is_none()));
-    assert!(matches!(messages.delete(&chat.id, "a").await, Err(StorageError::MessageNotFound)));
+    let (chats, messages) = (fixture.db.chats(), fixture.db.messages());
+    messages.upsert(&chat.id, message("a", None, "assistant", "")).await.unwrap();
+    let marks = async || {
+        let chat = chats.find(&chat.id).await.unwrap().unwrap();
+        (chat.updated_at, chat.last_read_at)
+    };
+    let end = FinishMessage { content: "done".into(), done: true, ..FinishMessage::default() };
+    for _ in 0..3 {
+        // The owner looks, and in the same second, or by another node's clock even before, a reply ends.
+        let before = marks().await.0;
+        chats.set_last_read_at(&ada.id, &chat.id, before + 3600).await.unwrap();
+        assert!(messages.finish(&chat.id, "a", &end).await.unwrap());
+        let (updated_at, last_read_at) = marks().await;
+        assert_eq!(last_read_at, Some(updated_at - 1), "unread");
+        // The page shows the end and says so, within the second too.
+        let mark = chats.set_last_read_at(&ada.id, &chat.id, updated_at).await.unwrap();
+        assert_eq!((mark, marks().await), (Some(updated_at), (updated_at, Some(updated_at))));
+    }
+    // An older mark stays where it is.
+    fixture.sql("UPDATE chats SET last_read_at = 100").await;
+    messages.finish(&chat.id, "a", &end).await.unwrap();
+    assert_eq!(marks().await.1, Some(100));
 }
 
 async fn replies_may_end_while_their_chats_are_deleted(fixture: Fixture) {

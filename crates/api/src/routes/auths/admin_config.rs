@@ -4,7 +4,9 @@ use super::Form;
 use crate::App;
 use crate::http::{ApiError, ApiResult};
 use crate::routes::limits;
-use antiphon_config::settings::forms;
+use crate::settings::SettingsError;
+use antiphon_config::settings::{forms, oauth_form};
+use antiphon_config::{SettingError, Settings};
 use axum::extract::State;
 use serde_json::{Value, json};
 
@@ -22,6 +24,44 @@ pub(super) async fn change(State(app): State<App>, Form(form): Form<Value>) -> A
     let mut answer = forms::ADMIN.fill(&settings);
     answer["sessions_revoked"] = json!(false);
     Ok(axum::Json(answer))
+}
+
+/// `GET /api/v1/auths/admin/config/oauth`: how sign-in through providers is set up; a mask stands for the secret.
+pub(super) async fn oauth(State(app): State<App>) -> axum::Json<Value> {
+    axum::Json(oauth_answer(&app, &app.settings()))
+}
+
+/// `POST /api/v1/auths/admin/config/oauth`: what the form leaves out, or has as `null`, stays as it is.
+///
+/// Without `ENABLE_OAUTH_PERSISTENT_CONFIG` the environment decides, and a form that asks for something else is refused; one that asks
+/// for nothing else is not, because pages send all their forms together.
+pub(super) async fn change_oauth(
+    State(app): State<App>,
+    Form(form): Form<Value>,
+) -> ApiResult<axum::Json<Value>> {
+    limits::check_texts(&form).map_err(ApiError::with_plain_detail)?;
+    let unfit = |error: SettingError| ApiError::from(SettingsError::Value(error)).with_plain_detail();
+    let settings = app.settings();
+    let asks_for_more = oauth_form::changes(&settings, &form).map_err(unfit)?;
+    if !asks_for_more {
+        return Ok(axum::Json(oauth_answer(&app, &settings)));
+    }
+    if !app.config.persistence.oauth {
+        return Err(ApiError::bad_request(
+            "Sign-in through providers is set up by the environment of this server. Set \
+             ENABLE_OAUTH_PERSISTENT_CONFIG=true to change it here.",
+        ));
+    }
+    let form = oauth_form::read(&form).map_err(unfit)?;
+    let changed = app.settings.fill_in(forms::OAUTH, &form).await;
+    let settings = changed.map_err(|error| ApiError::from(error).with_plain_detail())?;
+    Ok(axum::Json(oauth_answer(&app, &settings)))
+}
+
+fn oauth_answer(app: &App, settings: &Settings) -> Value {
+    let mut answer = oauth_form::fill(settings);
+    answer["ENABLE_OAUTH_PERSISTENT_CONFIG"] = json!(app.config.persistence.oauth);
+    answer
 }
 
 /// `GET /api/v1/auths/admin/config/ldap`: this server knows no directory.

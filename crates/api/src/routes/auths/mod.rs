@@ -38,6 +38,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::get("/api/v1/auths/admin/details", AnyRole, admin_config::contact),
         Route::get("/api/v1/auths/admin/config", Admin, admin_config::read),
         Route::post("/api/v1/auths/admin/config", Admin, admin_config::change),
+        Route::get("/api/v1/auths/admin/config/oauth", Admin, admin_config::oauth),
+        Route::post("/api/v1/auths/admin/config/oauth", Admin, admin_config::change_oauth),
         Route::get("/api/v1/auths/admin/config/ldap", Admin, admin_config::ldap),
     ]
 }

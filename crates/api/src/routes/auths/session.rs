@@ -10,7 +10,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 #[derive(Serialize)]
 struct SessionInfo {
@@ -33,8 +32,10 @@ pub(super) async fn read(State(app): State<App>, caller: Caller, headers: Header
     };
     let token = guard::token(&app, &headers).ok_or(AuthError::NotAuthenticated)?;
     let expires_at = caller.claims().and_then(|claims| claims.expires_at);
-    let cookie = app.cookie.set(token, expires_at.map(seconds_until));
-    let status = Status::of_profile(&profile);
+    let cookie = app
+        .cookie
+        .set(token, expires_at.map(|at| u64::try_from(at.saturating_sub(app.now())).unwrap_or_default()));
+    let status = Status::of_profile(&profile, app.now());
     let session = SessionBody {
         id: identity.id.to_string(),
         name: identity.name.clone(),
@@ -54,12 +55,6 @@ pub(super) async fn read(State(app): State<App>, caller: Caller, headers: Header
         status,
     };
     with_cookie(axum::Json(info), &cookie)
-}
-
-/// Seconds from now until a time in Unix seconds.
-fn seconds_until(at: i64) -> u64 {
-    let end = UNIX_EPOCH + Duration::from_secs(u64::try_from(at).unwrap_or_default());
-    end.duration_since(SystemTime::now()).map_or(0, |left| left.as_secs())
 }
 
 /// `GET /api/v1/auths/mfa/status`: this server has no second factor yet.

@@ -53,7 +53,7 @@ async fn next_page(app: &App, headers: &HeaderMap, at_provider: bool) -> Option<
         return back_to;
     }
     let id_token = guard::cookie(headers, ID_TOKEN_COOKIE);
-    let Some(provider) = app.external.provider_of(id_token) else { return back_to };
+    let Some(provider) = app.external.provider_of(&app.settings().oauth, id_token) else { return back_to };
     let asking = provider.end_session_url(id_token, back_to.as_deref());
     // The session here is over; a provider that does not answer holds nobody up.
     let url = tokio::time::timeout(PROVIDER_WAIT, asking).await.ok().flatten();

@@ -19,7 +19,7 @@ impl Person {
     async fn of(app: &App, person: ChannelPerson) -> Self {
         Self {
             is_active: app.presence.is_online(&person.id).await,
-            status: Status::of_person(&person),
+            status: Status::of_person(&person, app.now()),
             id: person.id,
             name: person.name,
         }
@@ -98,7 +98,7 @@ impl Member {
     pub(super) async fn of(app: &App, person: ChannelPerson) -> Self {
         Self {
             is_active: app.presence.is_online(&person.id).await,
-            status: Status::of_person(&person),
+            status: Status::of_person(&person, app.now()),
             // The picture itself may be large and is the same on every page.
             profile_image_url: format!("/api/v1/users/{}/profile/image", person.id),
             id: person.id,

@@ -53,10 +53,10 @@ fn public(app: &App, config: &Config, settings: &Settings) -> Map<String, Value>
     answer.insert("version".to_owned(), json!(crate::COMPATIBLE_VERSION));
     answer.insert("default_locale".to_owned(), json!(settings.interface.default_locale));
     answer.insert("i18n".to_owned(), json!(settings.interface.i18n));
-    let providers = app.external.providers().iter();
+    let providers = app.external.providers(&settings.oauth);
     let providers: Map<String, Value> =
-        providers.map(|provider| (provider.id().to_owned(), json!(provider.name()))).collect();
-    let oauth = json!({ "providers": providers, "auto_redirect": config.oauth.auto_redirect });
+        providers.iter().map(|provider| (provider.id().to_owned(), json!(provider.name()))).collect();
+    let oauth = json!({ "providers": providers, "auto_redirect": settings.oauth.auto_redirect });
     answer.insert("oauth".to_owned(), oauth);
     answer.insert("features".to_owned(), Value::Object(features::public(config, settings)));
     answer

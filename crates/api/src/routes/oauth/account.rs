@@ -6,7 +6,7 @@ use crate::first_admin::close_sign_up;
 use crate::profile::{self, DEFAULT_PICTURE};
 use crate::routes::auths::role;
 use antiphon_auth::email;
-use antiphon_config::OAuth;
+use antiphon_config::OAuthSettings;
 use antiphon_oidc::Person;
 use antiphon_storage::{ErrorKind, NewUser, Role, SignInLink, StorageError, User, UserUpdate};
 
@@ -83,27 +83,29 @@ impl From<StorageError> for Refusal {
 
 /// The id of the account of a person.
 pub(super) async fn of(app: &App, person: &Person) -> Result<String, Refusal> {
-    let oauth = &app.config.oauth;
-    let address = address(oauth, person)?;
+    // The settings of this moment hold for the whole sign-in.
+    let oauth = &app.settings().oauth;
+    let address = address(oauth, app.config.oauth.email_fallback, person)?;
     let link = SignInLink { provider: person.provider, subject: &person.subject };
     let users = app.database.users();
     let known = match users.by_link(link).await? {
         Some(known) => Some(known),
-        None => by_address(app, person, &address, link).await?,
+        None if oauth.merge_by_email => by_address(app, person, &address, link).await?,
+        None => None,
     };
     match known {
-        Some(user) => renew(app, person, &address, user).await,
-        None => make(app, person, address, link).await,
+        Some(user) => renew(app, oauth, person, &address, user).await,
+        None => make(app, oauth, person, address, link).await,
     }
 }
 
 /// The person's address in the form in which accounts are found by it, when it may sign in.
-fn address(oauth: &OAuth, person: &Person) -> Result<String, Refusal> {
-    let fallback = || {
+fn address(oauth: &OAuthSettings, fallback: bool, person: &Person) -> Result<String, Refusal> {
+    let fallback_address = || {
         let made = format!("{}@{}.local", person.provider, person.subject);
-        oauth.email_fallback.then_some(made)
+        fallback.then_some(made)
     };
-    let given = person.email.clone().or_else(fallback).ok_or(Refusal::NoEmail)?;
+    let given = person.email.clone().or_else(fallback_address).ok_or(Refusal::NoEmail)?;
     let address = email::validate(&given).map_err(|_| Refusal::NoEmail)?;
     let domain = address.rsplit('@').next().unwrap_or_default();
     // Whoever may write any address into their own profile there is of any domain.
@@ -111,7 +113,7 @@ fn address(oauth: &OAuth, person: &Person) -> Result<String, Refusal> {
     if oauth.allows_domain(domain) && proven { Ok(address) } else { Err(Refusal::Domain) }
 }
 
-/// The account with the person's address, which is then linked, where that is allowed.
+/// The account with the person's address, which is then linked.
 async fn by_address(
     app: &App,
     person: &Person,
@@ -119,7 +121,7 @@ async fn by_address(
     link: SignInLink<'_>,
 ) -> Result<Option<User>, Refusal> {
     // An address that the provider says is unproven would be a way into the account of anybody.
-    if !app.config.oauth.merge_by_email || person.email_verified == Some(false) {
+    if person.email_verified == Some(false) {
         return Ok(None);
     }
     let users = app.database.users();
@@ -129,10 +131,15 @@ async fn by_address(
 }
 
 /// Takes over what has changed at the provider.
-async fn renew(app: &App, person: &Person, address: &str, user: User) -> Result<String, Refusal> {
-    let oauth = &app.config.oauth;
+async fn renew(
+    app: &App,
+    oauth: &OAuthSettings,
+    person: &Person,
+    address: &str,
+    user: User,
+) -> Result<String, Refusal> {
     let users = app.database.users();
-    let role = match roles::given(oauth, person) {
+    let role = match roles::given(oauth, &app.config.oauth, person) {
         Given::None => return Err(Refusal::Role),
         Given::Role(role) => role,
         Given::Nothing => user.role,
@@ -165,8 +172,13 @@ async fn renew(app: &App, person: &Person, address: &str, user: User) -> Result<
 }
 
 /// Makes an account; the first one of a server is its administrator, as after any sign-up.
-async fn make(app: &App, person: &Person, address: String, link: SignInLink<'_>) -> Result<String, Refusal> {
-    let oauth = &app.config.oauth;
+async fn make(
+    app: &App,
+    oauth: &OAuthSettings,
+    person: &Person,
+    address: String,
+    link: SignInLink<'_>,
+) -> Result<String, Refusal> {
     let users = app.database.users();
     if !oauth.signup {
         let taken = users.by_email(&address).await?.is_some();
@@ -175,7 +187,7 @@ async fn make(app: &App, person: &Person, address: String, link: SignInLink<'_>)
     let _turn = app.onboarding().turn().await;
     let server_is_new = !app.onboarding().has_accounts(&app.database).await?;
     let usual = role(app.settings().sign_in.default_user_role);
-    let role: Role = match roles::given(oauth, person) {
+    let role: Role = match roles::given(oauth, &app.config.oauth, person) {
         Given::Role(role) => role,
         Given::None if !server_is_new => return Err(Refusal::Role),
         Given::None | Given::Nothing => usual,

@@ -1,16 +1,11 @@
 //! Addresses of this server as browsers know it.
 
 use crate::App;
-use crate::http::{ApiError, ApiResult};
+use crate::http::{ApiError, ApiResult, own_address};
 use antiphon_oidc::Provider;
-use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::uri::Authority;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use std::net::SocketAddr;
-
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Where a provider sends people back: as its variable says, under `WEBUI_URL`, or else where this request came to.
 pub(super) fn of_callback(app: &App, provider: &Provider, request: &Parts) -> ApiResult<String> {
@@ -18,10 +13,9 @@ pub(super) fn of_callback(app: &App, provider: &Provider, request: &Parts) -> Ap
         return Ok(set.to_owned());
     }
     let path = format!("/oauth/{}/login/callback", provider.id());
-    match public(app) {
-        Some(base) => Ok(format!("{base}{path}")),
-        None => Ok(format!("{}{path}", of_request(app, request)?)),
-    }
+    let of_request = || own_address::of_request(&app.config.server.trusted_proxies, request);
+    let base = public(app).map_or_else(of_request, Ok)?;
+    Ok(format!("{base}{path}"))
 }
 
 /// Leads the browser to the sign-in page, which shows what went wrong, or takes the session from the cookie.
@@ -50,20 +44,6 @@ fn public(app: &App) -> Option<String> {
     let settings = app.settings();
     let url = settings.interface.url.trim().trim_end_matches('/');
     (!url.is_empty()).then(|| url.to_owned())
-}
-
-/// `scheme://host[:port]` as the browser wrote it.
-fn of_request(app: &App, request: &Parts) -> ApiResult<String> {
-    let text = |name: HeaderName| request.headers.get(name).and_then(|value| value.to_str().ok());
-    let host = text(header::HOST)
-        .and_then(|host| host.parse::<Authority>().ok())
-        .filter(|host| !host.as_str().contains('@'))
-        .ok_or_else(|| ApiError::bad_request("The request names no host (header Host)."))?;
-    let peer = request.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-    let believed = peer.is_some_and(|peer| app.config.server.trusted_proxies.trusts(peer));
-    let forwarded = text(FORWARDED_PROTO).and_then(|value| value.split(',').next()).map(str::trim);
-    let secure = believed && forwarded.is_some_and(|scheme| scheme.eq_ignore_ascii_case("https"));
-    Ok(format!("{}://{host}", if secure { "https" } else { "http" }))
 }
 
 /// A text as the value of a query parameter.

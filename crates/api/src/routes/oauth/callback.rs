@@ -8,7 +8,6 @@ use crate::http::{ApiResult, Path, Query};
 use crate::routes::auths::lifetime;
 use antiphon_auth::{AuthError, SignedIn};
 use antiphon_oidc::{OidcError, Provider};
-use antiphon_state::Clock;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -56,8 +55,8 @@ pub(super) async fn callback(
     headers: HeaderMap,
     Query(answer): Query<Answer>,
 ) -> ApiResult<Response> {
-    let provider = app.external.provider(&provider).ok_or_else(unknown_provider)?;
-    let mut response = match finish(&app, provider, &headers, answer).await {
+    let provider = app.external.provider(&app.settings().oauth, &provider).ok_or_else(unknown_provider)?;
+    let mut response = match finish(&app, &provider, &headers, answer).await {
         Ok((signed_in, id_token)) => {
             let mut response = address::to_page(&app, None)?;
             let max_age = lifetime(&signed_in.issued.claims);
@@ -65,7 +64,7 @@ pub(super) async fn callback(
             response
         }
         Err(failure) => {
-            failure.log(provider);
+            failure.log(&provider);
             address::to_page(&app, Some(failure.for_people()))?
         }
     };
@@ -83,7 +82,7 @@ async fn finish(
     let (Some(cookie), Some(state)) = (cookies::attempt(headers), &answer.state) else {
         return Err(Failure::NoAttempt);
     };
-    let now = Clock::system().unix_seconds();
+    let now = app.clock.unix_seconds();
     let attempt = match app.external.take(cookie, provider.id(), state, now).await {
         Kept::Attempt(attempt) => attempt,
         Kept::None => return Err(Failure::NoAttempt),

@@ -3,7 +3,6 @@
 use super::{address, cookies, unknown_provider};
 use crate::App;
 use crate::http::{ApiResult, Path};
-use antiphon_state::Clock;
 use axum::extract::State;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -14,9 +13,9 @@ pub(super) async fn login(
     Path(provider): Path<String>,
     request: Parts,
 ) -> ApiResult<Response> {
-    let provider = app.external.provider(&provider).ok_or_else(unknown_provider)?;
-    let back = address::of_callback(&app, provider, &request)?;
-    let begun = match provider.begin(back, Clock::system().unix_seconds()).await {
+    let provider = app.external.provider(&app.settings().oauth, &provider).ok_or_else(unknown_provider)?;
+    let back = address::of_callback(&app, &provider, &request)?;
+    let begun = match provider.begin(back, app.clock.unix_seconds()).await {
         Ok(begun) => app.external.keep(&begun.attempt).await.map(|cookie| (begun.url, cookie)),
         Err(error) => Err(error),
     };

@@ -1,6 +1,6 @@
 //! Roles that a provider gives (`ENABLE_OAUTH_ROLE_MANAGEMENT`).
 
-use antiphon_config::OAuth;
+use antiphon_config::{OAuth, OAuthSettings};
 use antiphon_oidc::Person;
 use antiphon_storage::Role;
 use serde_json::Value;
@@ -17,13 +17,13 @@ pub(super) enum Given {
 }
 
 /// The role that the provider gives to a person.
-pub(super) fn given(oauth: &OAuth, person: &Person) -> Given {
+pub(super) fn given(oauth: &OAuthSettings, environment: &OAuth, person: &Person) -> Given {
     if !oauth.role_management {
         return Given::Nothing;
     }
     let roles = match person.claim(&oauth.roles_claim) {
         Some(Value::Array(roles)) => roles.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Some(Value::String(roles)) => oauth.split_roles(roles),
+        Some(Value::String(roles)) => environment.split_roles(roles),
         Some(Value::Number(role)) => vec![role.to_string()],
         _ => Vec::new(),
     };
@@ -31,8 +31,8 @@ pub(super) fn given(oauth: &OAuth, person: &Person) -> Given {
         return Given::Nothing;
     }
     let named = |names: Vec<String>| names.iter().any(|name| roles.contains(name));
-    let allowed = oauth.allowed_role_names();
-    if named(oauth.admin_role_names()) {
+    let allowed = oauth.allowed_role_names(environment);
+    if named(oauth.admin_role_names(environment)) {
         Given::Role(Role::Admin)
     } else if allowed.iter().any(|name| name == "*") || named(allowed) {
         Given::Role(Role::User)

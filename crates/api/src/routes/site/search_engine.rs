@@ -1,8 +1,10 @@
 //! The OpenSearch description: the site as a search engine of a browser.
 
 use crate::App;
+use crate::http::{ApiResult, own_address};
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 
 /// Longest `ShortName`, in characters (OpenSearch 1.1).
@@ -10,23 +12,17 @@ const MAX_SHORT_NAME: usize = 16;
 
 /// `GET /opensearch.xml`: a question typed into the browser's address bar opens `/?q=`.
 ///
-/// Addresses are those of `WEBUI_URL`, and without it of the request's own `Host`.
-pub(super) async fn describe(State(app): State<App>, headers: HeaderMap) -> Response {
+/// Addresses are those of `WEBUI_URL`, and without it of the request itself.
+pub(super) async fn describe(State(app): State<App>, request: Parts) -> ApiResult<Response> {
     let settings = app.settings();
     let configured = settings.interface.url.trim_end_matches('/');
-    let base = if configured.is_empty() { own_address(&headers) } else { configured.to_owned() };
-    let xml = description(&app.config.server.name, &base);
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"))], xml).into_response()
-}
-
-/// The address that the caller used, as far as it and its proxy tell.
-fn own_address(headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = match text("x-forwarded-proto") {
-        Some("https") => "https",
-        _ => "http",
+    let base = if configured.is_empty() {
+        own_address::of_request(&app.config.server.trusted_proxies, &request)?
+    } else {
+        configured.to_owned()
     };
-    format!("{scheme}://{}", text("host").unwrap_or("localhost"))
+    let xml = description(&app.config.server.name, &base);
+    Ok(([(header::CONTENT_TYPE, HeaderValue::from_static("application/xml"))], xml).into_response())
 }
 
 fn description(name: &str, base: &str) -> String {
@@ -68,14 +64,5 @@ mod tests {
         let xml = description("A <long> & \"odd\" name", "http://host\"/><x>");
         assert!(xml.contains("<ShortName>A &lt;long&gt; &amp; &quot;odd&quot;</ShortName>"), "{xml}");
         assert!(xml.contains("template=\"http://host&quot;/&gt;&lt;x&gt;/?q={searchTerms}\""), "{xml}");
-    }
-
-    #[test]
-    fn a_proxy_says_that_the_address_is_a_secure_one() {
-        let mut headers = HeaderMap::new();
-        headers.insert("host", HeaderValue::from_static("chat.example"));
-        assert_eq!(own_address(&headers), "http://chat.example");
-        headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
-        assert_eq!(own_address(&headers), "https://chat.example");
     }
 }

@@ -7,7 +7,6 @@ use crate::routes::completions::{model_not_found, requester, turns, whole};
 use axum::extract::State;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
 
 /// `POST /api/v1/tasks/tags/completions {model, messages}`: a `chat.completion` whose content is `{"tags": […]}` as
@@ -25,16 +24,16 @@ pub(super) async fn suggest(
     let cancel = CancellationToken::new();
     let _ends_with_the_request = cancel.clone().drop_guard();
     let asked = app.replies.suggest_tags(requester(&caller), &askable.provider_id, &turns, &cancel).await;
-    whole(asked.map(|tags| completion(model, &tags)))
+    whole(asked.map(|tags| completion(model, &tags, app.now())))
 }
 
-fn completion(model: &str, tags: &[String]) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// `created`: Unix seconds.
+fn completion(model: &str, tags: &[String], created: i64) -> Value {
     let message = json!({ "role": "assistant", "content": json!({ "tags": tags }).to_string() });
     json!({
         "id": format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()),
         "object": "chat.completion",
-        "created": now.as_secs(),
+        "created": created,
         "model": model,
         "choices": [{ "index": 0, "finish_reason": "stop", "logprobs": null, "message": message }],
     })

@@ -4,7 +4,7 @@ use crate::App;
 use crate::http::{Access, ApiError, ApiResult, Caller, Route};
 use axum::extract::State;
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 /// Somebody seen less long ago than this counts as present.
 const PRESENT_FOR: Duration = Duration::from_mins(3);
@@ -19,8 +19,7 @@ async fn usage(State(app): State<App>, caller: Caller) -> ApiResult<axum::Json<V
             "Only administrators see who is there (ENABLE_PUBLIC_ACTIVE_USERS_COUNT).",
         ));
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = i64::try_from(now.saturating_sub(PRESENT_FOR).as_secs()).unwrap_or_default();
+    let since = app.now().saturating_sub_unsigned(PRESENT_FOR.as_secs());
     let user_count = app.database.users().count_active_since(since).await?;
     Ok(axum::Json(json!({ "model_ids": app.presence.model_ids().await, "user_count": user_count })))
 }

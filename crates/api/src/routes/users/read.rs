@@ -29,7 +29,7 @@ pub(super) struct UserInfo {
 impl UserInfo {
     pub(super) async fn of(app: &App, user: User) -> Self {
         Self {
-            status: Status::of(&user),
+            status: Status::of(&user, app.now()),
             is_active: app.presence.is_online(&user.id).await,
             id: user.id,
             name: user.name,
@@ -67,7 +67,7 @@ pub(super) async fn summary(
 ) -> ApiResult<axum::Json<UserSummary>> {
     let user = find(&app, &id).await?;
     Ok(axum::Json(UserSummary {
-        status: Status::of(&user),
+        status: Status::of(&user, app.now()),
         is_active: app.presence.is_online(&user.id).await,
         name: user.name,
         profile_image_url: user.profile_image_url,

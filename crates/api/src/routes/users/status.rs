@@ -27,7 +27,7 @@ pub(super) struct StatusForm {
 /// `GET /api/v1/users/user/status`
 pub(super) async fn read(State(app): State<App>, caller: Caller) -> ApiResult<axum::Json<Status>> {
     check_on(&app)?;
-    Ok(axum::Json(Status::of(&find(&app, caller.user_id()).await?)))
+    Ok(axum::Json(Status::of(&find(&app, caller.user_id()).await?, app.now())))
 }
 
 /// `POST /api/v1/users/user/status/update {status_emoji, status_message, status_expires_at}`
@@ -47,7 +47,7 @@ pub(super) async fn update(
     };
     let user = app.database.users().update(caller.user_id(), update).await?;
     app.authenticator.invalidate_user(&user.id);
-    Ok(axum::Json(Status::of(&user)))
+    Ok(axum::Json(Status::of(&user, app.now())))
 }
 
 fn check_on(app: &App) -> ApiResult<()> {

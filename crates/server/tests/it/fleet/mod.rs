@@ -13,7 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Bound of everything that is waited for.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// So many nodes at a rig.
 pub(crate) async fn fleet_at(rig: &Rig, count: usize, further: &[(&str, &str)]) -> Fleet {
@@ -38,7 +38,7 @@ async fn fleet_with(variables: Vec<(&'static str, String)>, count: usize, furthe
 }
 
 /// The same session at another node.
-fn at(node: &Node, account: &Account) -> Account {
+pub(crate) fn at(node: &Node, account: &Account) -> Account {
     let session = json!({ "token": account.token, "id": account.id, "email": account.email });
     Site::at(node.url()).account(session)
 }

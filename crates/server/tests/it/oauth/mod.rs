@@ -5,6 +5,7 @@ mod fleet;
 mod forged;
 mod people;
 mod provider;
+mod settings;
 
 use crate::support::{NodeUnderTest, Place, claims, on_both, with_sqlite};
 use antiphon_storage::SignInLink;

@@ -4,14 +4,16 @@ use super::{LIMIT, rig};
 use crate::support::chat::{Question, deltas, said, start};
 use crate::support::provider::Provider;
 use crate::support::script::tokens;
-use crate::support::{Account, Heard, NodeUnderTest, Place, Socket, on_both};
+use crate::support::{Account, Heard, NodeUnderTest, Place, Socket, eventually, on_both};
 use antiphon_cluster::{Kind, Rig, wait_until};
+use antiphon_storage::NewChannel;
 use serde_json::{Value, json};
 
 on_both!(
     a_reply_is_heard_on_the_other_node_word_for_word,
     a_channel_reaches_its_members_on_both_nodes,
     pages_are_told_to_read_again_after_redis_was_away,
+    what_changed_unheard_is_put_right_after_a_gap,
 );
 
 /// Two nodes, a provider for both, and somebody who signed in at each.
@@ -145,6 +147,57 @@ async fn pages_are_told_to_read_again_after_redis_was_away(place: Place) {
     at_b.end_of_turn(&asked.chat_id, 1).await;
     let whole = ada_at_b.message(&asked.chat_id, asked.answer()).await;
     assert_eq!(whole["content"], json!(tokens(800)));
+    a.stop().await;
+    b.stop().await;
+}
+
+/// Changes that no message told of, as if it had been lost: SQL alone says who is where, and whose session has ended.
+async fn what_changed_unheard_is_put_right_after_a_gap(place: Place) {
+    let Pair { rig, provider: _provider, a, b, ada, .. } = pair(&place).await;
+    let mut sockets = Vec::new();
+    for name in ["Bob", "Cid"] {
+        a.add(&ada, name, "user").await;
+        let account = b.sign_in(name).await;
+        sockets.push((account.connect(&b).await, account));
+    }
+    let [(of_bob, bob), (of_cid, cid)] = &sockets[..] else { panic!("two people") };
+    let form = json!({ "type": "group", "name": "before", "user_ids": [bob.id] });
+    let before = ada.post("/api/v1/channels/create", form).await.expect(200)["id"].clone();
+    let before = before.as_str().expect("an id");
+    let post = async |channel: &str, content: &str| {
+        let message = json!({ "content": content, "data": { "files": [] }, "reply_to_id": null });
+        ada.post(&format!("/api/v1/channels/{channel}/messages/post"), message).await.expect(200);
+    };
+    let has_heard = |content: &str| {
+        of_bob.heard().iter().any(|event| event.envelope["data"]["data"]["content"] == content)
+    };
+    post(before, "while he was there").await;
+    hears(of_bob, "while he was there").await;
+
+    let database = place.database().await;
+    let channels = database.channels();
+    let gone = channels.remove_members(before, std::slice::from_ref(&bob.id)).await.expect("removed");
+    assert_eq!(gone, [bob.id.as_str()]);
+    let new = NewChannel { name: "after".to_owned(), ..NewChannel::default() };
+    let after = channels.create_group(&ada.id, new, std::slice::from_ref(&bob.id)).await.expect("made").id;
+    database.credentials().renew_session_stamp(&cid.id).await.expect("renewed");
+    post(&after, "nobody told him").await;
+
+    rig.servers()[0].freeze().expect("frozen");
+    let noticed = async || b.client().get("/ready").await.status == 503;
+    wait_until("the break is noticed", LIMIT, noticed).await.expect("in time");
+    rig.servers()[0].thaw().expect("thawed");
+    let closed = async || of_cid.is_closed();
+    wait_until("the session that has ended is over", LIMIT, closed).await.expect("in time");
+    eventually("he follows his new channel", async || {
+        post(&after, "now he knows").await;
+        has_heard("now he knows").then_some(())
+    })
+    .await;
+    post(before, "without him").await;
+    post(&after, "with him").await;
+    hears(of_bob, "with him").await;
+    assert!(!has_heard("without him") && !has_heard("nobody told him") && !of_bob.is_closed());
     a.stop().await;
     b.stop().await;
 }

@@ -164,6 +164,7 @@ async fn a_reply_survives_its_tab(place: Place) {
     // It counts as unread: nobody has seen the end.
     let listed = ada.get("/api/v1/chats/?page=1").await.expect(200)[0].clone();
     assert_eq!((&listed["id"], &listed["active"]), (&json!(asked.chat_id), &json!(false)));
+    assert!(listed["updated_at"].as_i64() > listed["last_read_at"].as_i64(), "{listed}");
     node.stop().await;
 }
 

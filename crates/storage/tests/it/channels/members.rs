@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use antiphon_storage::{
-    Channel, ChannelAccess, ChannelKind, Direction, ErrorKind, NewChannelMessage, Permission, PersonOrder,
-    PersonQuery, ReadMark, Role, StorageError, User,
+    Channel, ChannelAccess, ChannelKind, Direction, ErrorKind, Followed, NewChannelMessage, Permission,
+    PersonOrder, PersonQuery, ReadMark, Role, StorageError, User,
 };
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ async fn open_channels_are_for_whom_they_are_granted(fixture: Fixture) {
         ids(&of_cid).into_iter().collect::<HashSet<_>>(),
         HashSet::from([everybody.id.as_str(), reading.id.as_str()])
     );
-    let (followed, joined) = fixture.db.channels().followed(viewer(&cid)).await.unwrap();
+    let Followed { open: followed, joined } = fixture.db.channels().followed(viewer(&cid)).await.unwrap();
     assert_eq!(followed.len(), 2);
     assert!(joined.is_empty() && !followed.contains(&closed.id));
 
@@ -93,7 +93,7 @@ async fn group_channels_are_for_their_members(fixture: Fixture) {
         assert_eq!((view.access, view.is_manager), (ChannelAccess::Write, manager));
         assert_eq!(ids(&listed(&fixture, user).await), [group.id.as_str()]);
         let followed = channels.followed(viewer(user)).await.unwrap();
-        assert_eq!(followed, (Vec::new(), vec![group.id.clone()]));
+        assert_eq!(followed, Followed { open: Vec::new(), joined: vec![group.id.clone()] });
     }
     let (known, unknown) = (vec![ada.id.clone(), cid.id.clone()], vec!["nobody".to_owned()]);
     assert_eq!(channels.add_members(&group.id, &known).await.unwrap(), [ada.id.as_str()]);
@@ -124,7 +124,7 @@ async fn group_channels_are_for_their_members(fixture: Fixture) {
     assert!(listed(&fixture, &bob).await.is_empty());
     let view = channels.view(viewer(&bob), &group.id).await.unwrap().unwrap();
     assert!(view.hidden_for_some && !view.membership.unwrap().active);
-    assert_eq!(channels.followed(viewer(&bob)).await.unwrap().1, [group.id.as_str()]);
+    assert_eq!(channels.followed(viewer(&bob)).await.unwrap().joined, [group.id.as_str()]);
     assert_eq!(channels.show_to_all(&group.id).await.unwrap(), [bob.id.as_str()]);
     assert!(channels.show_to_all(&group.id).await.unwrap().is_empty());
     assert_eq!(listed(&fixture, &bob).await.len(), 1);
@@ -263,7 +263,7 @@ async fn marks_never_move_back_and_admit_nobody(fixture: Fixture) {
     // A mark in an open channel is no membership.
     channels.mark_read(vec![mark(&opened, &cid, 9)]).await.unwrap();
     assert_eq!(access(&fixture, &cid, &opened).await, ChannelAccess::None);
-    assert_eq!(channels.followed(viewer(&cid)).await.unwrap(), (Vec::new(), Vec::new()));
+    assert_eq!(channels.followed(viewer(&cid)).await.unwrap(), Followed::default());
     assert!(listed(&fixture, &cid).await.is_empty());
     // More than go into one statement.
     let many = (0..1200).map(|number| ReadMark {

@@ -1,5 +1,6 @@
 //! Channels, their members and messages.
 
+mod followed;
 mod members;
 mod talk;
 
