@@ -110,6 +110,16 @@ pub enum StorageError {
         /// Name of the migration.
         name: String,
     },
+    /// The database belongs to another program.
+    #[error(
+        "The database has a table {table} and none of this program's: it belongs to Open WebUI or another program, and was \
+         left as it was. Set DATABASE_URL to a database of Antiphon's own or, with SQLite, DATA_DIR to a folder of its own. How \
+         accounts are brought along: docs/guides/next-to-open-webui.md."
+    )]
+    ForeignDatabase {
+        /// The table that tells.
+        table: &'static str,
+    },
     /// A migration failed; nothing of it was kept.
     #[error("Migration {name} failed and was rolled back.")]
     MigrationFailed {
@@ -190,6 +200,7 @@ impl StorageError {
             | Self::MigrationsMissing { .. }
             | Self::DatabaseTooNew { .. }
             | Self::MigrationChanged { .. }
+            | Self::ForeignDatabase { .. }
             | Self::MigrationFailed { .. }
             | Self::CorruptRow { .. }
             | Self::Database(_) => ErrorKind::Internal,

@@ -111,6 +111,9 @@ const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migrations ( \
      checksum TEXT NOT NULL, \
      applied_at BIGINT NOT NULL)";
 
+/// A table of Open WebUI, whose other tables have names that ours have too.
+const FOREIGN: &str = "alembic_version";
+
 /// What migrating or checking found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MigrationReport {
@@ -185,7 +188,11 @@ fn plan(known: &[Migration], applied: Vec<Applied>) -> Result<Plan<'_>> {
 pub(crate) async fn run(database: &Database, known: &[Migration]) -> Result<MigrationReport> {
     let mut transaction = lock(database).await?;
     transaction.execute(Statement::new(LEDGER)).await?;
-    let plan = plan(known, applied(&mut transaction).await?)?;
+    let applied = applied(&mut transaction).await?;
+    if applied.is_empty() && has(transaction.optional(table(database, FOREIGN)).await?)? {
+        return Err(StorageError::ForeignDatabase { table: FOREIGN });
+    }
+    let plan = plan(known, applied)?;
     let mut report = MigrationReport { version: plan.found, applied: Vec::new(), ahead: plan.ahead };
     for migration in plan.missing {
         apply(&mut transaction, migration).await?;
@@ -219,22 +226,16 @@ async fn apply(transaction: &mut Transaction, migration: &Migration) -> Result<(
 
 /// Compares without changing anything.
 pub(crate) async fn check(database: &Database, known: &[Migration]) -> Result<MigrationReport> {
-    let exists = match database.dialect() {
-        Dialect::Sqlite => {
-            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations') AS found"
-        }
-        Dialect::Postgres => "SELECT to_regclass('schema_migrations') IS NOT NULL AS found",
-    };
-    let exists = match database.read_one(Statement::new(exists)).await? {
-        Some(row) => row.boolean("found")?,
-        None => false,
-    };
+    let exists = has(database.read_one(table(database, "schema_migrations")).await?)?;
     let applied = if exists {
         let rows = database.read(Statement::new(SELECT_APPLIED)).await?;
         rows.iter().map(Applied::from_row).collect::<Result<Vec<_>>>()?
     } else {
         Vec::new()
     };
+    if applied.is_empty() && has(database.read_one(table(database, FOREIGN)).await?)? {
+        return Err(StorageError::ForeignDatabase { table: FOREIGN });
+    }
     let plan = plan(known, applied)?;
     if plan.missing.is_empty() {
         return Ok(MigrationReport { version: plan.found, applied: Vec::new(), ahead: plan.ahead });
@@ -245,6 +246,21 @@ pub(crate) async fn check(database: &Database, known: &[Migration]) -> Result<Mi
         needed: known.last().map_or(0, |migration| migration.version),
         missing: names.join(", "),
     })
+}
+
+/// Asks whether there is a table of this name.
+fn table(database: &Database, name: &'static str) -> Statement {
+    let sql = match database.dialect() {
+        Dialect::Sqlite => {
+            "SELECT EXISTS (SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = $1) AS found"
+        }
+        Dialect::Postgres => "SELECT to_regclass($1) IS NOT NULL AS found",
+    };
+    Statement::new(sql).bind(name)
+}
+
+fn has(row: Option<Row>) -> Result<bool> {
+    row.map_or(Ok(false), |row| row.boolean("found"))
 }
 
 const SELECT_APPLIED: &str = "SELECT version, name, kind, checksum FROM schema_migrations ORDER BY version";

@@ -9,7 +9,8 @@ on_both!(
     a_second_run_changes_nothing,
     a_database_that_was_extended_is_accepted,
     a_contracted_database_is_refused,
-    an_edited_migration_is_refused
+    an_edited_migration_is_refused,
+    a_database_of_another_program_is_left_as_it_is
 );
 
 async fn a_second_run_changes_nothing(fixture: Fixture) {
@@ -43,6 +44,17 @@ async fn an_edited_migration_is_refused(fixture: Fixture) {
     fixture.sql("UPDATE schema_migrations SET checksum = 'other' WHERE version = 2").await;
     let error = fixture.db.check_migrations().await.unwrap_err();
     assert!(matches!(error, StorageError::MigrationChanged { .. }), "{error:?}");
+}
+
+async fn a_database_of_another_program_is_left_as_it_is(fixture: Fixture) {
+    fixture.sql("DROP TABLE schema_migrations; CREATE TABLE alembic_version (version_num TEXT)").await;
+    for outcome in [fixture.db.check_migrations().await, fixture.db.migrate().await] {
+        let error = outcome.unwrap_err();
+        assert!(matches!(error, StorageError::ForeignDatabase { .. }), "{error:?}");
+        assert!(error.to_string().contains("DATABASE_URL"), "{error}");
+    }
+    // Nothing was made there: the names are still free.
+    fixture.sql("CREATE TABLE schema_migrations (word TEXT)").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
