@@ -52,6 +52,16 @@ impl Rig {
         Self::with(Options { tls, ..Options::new(kind) }).await
     }
 
+    /// The same for a test that breaks nothing in a cluster: on a busy machine its servers do not give each other up, as they would
+    /// with the short patience that makes failovers quick, and with their links what is published.
+    pub async fn steady(kind: Kind, tls: bool) -> Result<Self> {
+        let mut options = Options { tls, ..Options::new(kind) };
+        if kind == Kind::Cluster {
+            options.settings.push("cluster-node-timeout 15000".to_owned());
+        }
+        Self::with(options).await
+    }
+
     /// The same with everything that can be chosen.
     pub async fn with(options: Options) -> Result<Self> {
         for _ in 1..ATTEMPTS {

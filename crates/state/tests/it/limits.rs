@@ -19,7 +19,7 @@ fn of(member: &Member, clock: &Clock) -> Limits {
 }
 
 async fn the_limit_is_that_of_the_fleet(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     let (a, b) = members(&rig).await;
     let clock = Clock::manual(NOW);
     let nodes = [of(&a, &clock), of(&b, &clock)];

@@ -13,7 +13,7 @@ use crate::presence::support::{Member, members, soon};
 const LIFETIME: Duration = Duration::from_millis(900);
 
 async fn one_at_a_time(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     let (a, b) = members(&rig).await;
     let (inside, last, turns) =
         (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)), Arc::new(AtomicUsize::new(0)));

@@ -18,7 +18,7 @@ async fn ends(guard: &TaskGuard, within: Duration) {
 }
 
 async fn tasks_are_listed_and_stopped_from_every_node(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     listed_and_stopped(members(&rig).await).await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use antiphon_cluster::{Kind, Options, Rig, wait_until};
+use antiphon_cluster::{Kind, Rig, wait_until};
 use antiphon_realtime::CallError;
 use antiphon_state::BusOptions;
 use serde_json::json;
@@ -14,7 +14,7 @@ use crate::redis::support::LIMIT;
 const BURST: usize = 3000;
 
 async fn rig(kind: Kind) -> Rig {
-    Rig::start(kind, false).await.expect("a rig")
+    Rig::steady(kind, false).await.expect("a rig")
 }
 
 /// The numbers of the events `n` in order of arrival.
@@ -29,9 +29,7 @@ async fn numbers(client: &mut Client, count: usize) -> Vec<usize> {
 }
 
 async fn everything_crosses(kind: Kind, tls: bool, bus: &BusOptions) {
-    // On a busy machine the servers of a cluster would give up the connections among them, and with these what is published.
-    let settings = vec!["cluster-node-timeout 15000".to_owned()];
-    let rig = Rig::with(Options { tls, settings, ..Options::new(kind) }).await.expect("a rig");
+    let rig = Rig::steady(kind, tls).await.expect("a rig");
     let (a, b) = pair(&rig, bus).await;
     let (mut at_a, mut at_b, mut other) = (a.member("red").await, b.member("red").await, b.connect().await);
 

@@ -116,7 +116,7 @@ async fn a_large_event_crosses_a_cluster_that_would_cut_subscribers_off() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_and_small_events_of_two_emitters_keep_their_order_in_a_cluster() {
     const EVENTS: usize = 60;
-    let rig = Rig::start(Kind::Cluster, false).await.expect("a rig");
+    let rig = Rig::steady(Kind::Cluster, false).await.expect("a rig");
     let (a, b) = pair(&rig, &USUAL).await;
     let third = Node::roomy(&rig, &USUAL).await;
     let mut client = third.member("red").await;

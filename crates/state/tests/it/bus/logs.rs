@@ -33,7 +33,7 @@ fn joined(seen: &Snapshot) -> String {
 }
 
 async fn a_late_reader_has_the_text_and_then_the_rest(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     let (a, b) = pair(&rig, &USUAL).await;
     let (of_a, of_b) = (logs(&a), logs(&b));
     assert_eq!(of_b.snapshot(&key()).await, None);

@@ -74,7 +74,7 @@ impl<'a> Poller<'a> {
 }
 
 async fn polls_reach_their_session(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     let (owner, other) = (Node::polling(&rig).await, Node::polling(&rig).await);
     let mut poller = Poller::connect(&owner, &other).await;
     let mut answers = String::new();

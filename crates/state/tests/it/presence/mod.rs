@@ -16,7 +16,7 @@ async fn names(member: &Member, chat: &str) -> Vec<String> {
 
 /// What holds in every topology.
 async fn every_node_knows_all(kind: Kind) {
-    let rig = Rig::start(kind, false).await.expect("a rig");
+    let rig = Rig::steady(kind, false).await.expect("a rig");
     let (a, b) = members(&rig).await;
     a.presence.connect("s1", "ada", "Ada", "t1").await.unwrap();
     b.presence.connect("s2", "bob", "Bob", "t2").await.unwrap();
