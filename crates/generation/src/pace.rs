@@ -3,8 +3,8 @@
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Least time between two tellings of a reply: 100 a second are more than a screen shows. A model that is slower than
-/// that has each delta told at once while few replies are live.
+/// Time between two tellings of a reply while few are live: 100 a second are more than a screen shows. A model that is slower than
+/// that has each delta told at once.
 const MIN_GAP: Duration = Duration::from_millis(10);
 
 /// Longest time a delta waits for others to be told together.
@@ -44,12 +44,10 @@ impl Pace {
         self.last = Some(now);
     }
 
-    /// The time of the grid that is nearest to a gap after `last`: half a gap to one and a half after it.
+    /// The next time of the grid after `last`, at most a gap later.
     fn on_the_grid(&self, last: Instant, gap: Duration) -> Instant {
-        let wanted = (last + gap).saturating_duration_since(self.origin);
-        let step = gap.as_micros();
-        let behind = (wanted.as_micros() + step / 2) % step;
-        last + gap + gap / 2 - Duration::from_micros(u64::try_from(behind).unwrap_or_default())
+        let behind = last.saturating_duration_since(self.origin).as_micros() % gap.as_micros();
+        last + gap - Duration::from_micros(u64::try_from(behind).unwrap_or_default())
     }
 }
 
@@ -80,6 +78,7 @@ mod tests {
             "50 tokens a second wait for nothing"
         );
         assert_eq!(pace.due(origin + 100 * MS, 1, 20), origin + 120 * MS);
+        assert_eq!(pace.due(origin + 100 * MS, 1, 30), origin + 120 * MS);
         assert_eq!(pace.due(origin + 100 * MS, 1, 1_000_000), origin + 150 * MS);
     }
 
@@ -92,7 +91,7 @@ mod tests {
             pace.told(told);
             let due = pace.due(told, 1, 40);
             assert_eq!((due - origin).as_millis() % 40, 0, "on the grid");
-            assert!((20..=60).contains(&(due - told).as_millis()), "near to a gap after the last");
+            assert!((1..=40).contains(&(due - told).as_millis()), "at most a gap after the last");
         }
     }
 
