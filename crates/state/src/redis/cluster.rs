@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rand::seq::IndexedRandom;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use super::connection::Connection;
 use super::dial::{Dialer, Peer};
@@ -38,6 +38,8 @@ const MAX_STRANGERS: usize = 12;
 const LINGER: Duration = Duration::from_secs(10);
 /// So long such a node may take to be reached.
 const REACHED: Duration = Duration::from_secs(1);
+/// So long the subscription keeps its place although that master has not been reached for the first time yet.
+const FIRST_REACHED: Duration = Duration::from_millis(500);
 /// Connections to nodes that one node keeps at most.
 const MAX_NODES: usize = 1000;
 
@@ -382,21 +384,27 @@ impl Shared {
     async fn place_subscription(&self, place: &watch::Sender<Destination>) {
         let mut known = self.map.subscribe();
         let mut status = self.label.changes.subscribe();
+        let mut chosen = Instant::now();
         loop {
             let map = known.borrow_and_update().map.clone();
             status.mark_unchanged();
+            let mut patience = None;
             if let Some(map) = map {
-                let live: Vec<Endpoint> = self
-                    .supervisors(&map)
-                    .iter()
-                    .filter_map(|master| Some(master.current()?.endpoint.clone()))
-                    .collect();
+                let masters = self.supervisors(&map);
+                let live: Vec<Endpoint> =
+                    masters.iter().filter_map(|master| Some(master.current()?.endpoint.clone())).collect();
                 let present = place.borrow().clone();
                 // At the start no connection is there yet, and waiting for one would only cost time.
                 let candidates = if present.is_err() && live.is_empty() { map.masters() } else { &live };
-                if !present.is_ok_and(|present| live.contains(&present))
+                let present = present.ok().filter(|present| map.masters().contains(present));
+                let begins = present.as_ref().is_some_and(|present| is_first_called(&masters, present));
+                if begins && chosen.elapsed() < FIRST_REACHED {
+                    // The others were quicker by a moment; to follow them would be a loss of events for nothing.
+                    patience = Some(chosen + FIRST_REACHED);
+                } else if present.is_none_or(|present| !live.contains(&present))
                     && let Some(next) = candidates.choose(&mut rand::rng())
                 {
+                    chosen = Instant::now();
                     place.send_modify(|place| *place = Ok(next.clone()));
                 }
             } else {
@@ -412,7 +420,15 @@ impl Shared {
             tokio::select! {
                 changed = known.changed() => if changed.is_err() { return },
                 changed = status.changed() => if changed.is_err() { return },
+                () = sleep_until(patience.unwrap_or_else(Instant::now)), if patience.is_some() => {}
             }
         }
     }
+}
+
+/// Whether no attempt to reach this master has come to an end yet.
+fn is_first_called(masters: &[Arc<Supervisor>], endpoint: &Endpoint) -> bool {
+    masters.iter().any(|master| {
+        master.destination().as_ref() == Some(endpoint) && master.fault() == Some(RedisError::NotYet)
+    })
 }
