@@ -1,17 +1,12 @@
 /** A Redis server of its own, on a free port of this machine. */
 
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { launch } from "./child.mjs";
 import { freePort } from "./port.mjs";
 import { until } from "./wait.mjs";
-
-const running = new Set();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
 
 function answers(port) {
   return new Promise((done) => {
@@ -33,11 +28,11 @@ export class Redis {
     const redis = new Redis();
     const port = await freePort();
     redis.#folder = await mkdtemp(join(tmpdir(), "antiphon-redis-"));
-    redis.#child = spawn("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
+    const { child } = launch("redis-server", ["--port", String(port), "--bind", "127.0.0.1", "--save", ""], {
       cwd: redis.#folder,
       stdio: "ignore",
     });
-    running.add(redis.#child);
+    redis.#child = child;
     redis.url = `redis://127.0.0.1:${port}/0`;
     try {
       await until(() => answers(port), { what: "Redis answers" });
@@ -50,7 +45,6 @@ export class Redis {
 
   async stop() {
     this.#child.kill("SIGKILL");
-    running.delete(this.#child);
     await rm(this.#folder, { recursive: true, force: true });
   }
 }

@@ -1,10 +1,11 @@
 /** A node of the reference, Open WebUI 0.12.4, as a process on a free port and on a fresh data folder. */
 
-import { execFile, spawn } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { launch, logged } from "./child.mjs";
 import { freePort } from "./port.mjs";
 import { until, within } from "./wait.mjs";
 
@@ -13,9 +14,6 @@ const START_LIMIT = 120_000;
 
 /** Longest time it may take to end after SIGTERM, before it is killed. */
 const STOP_LIMIT = 10_000;
-
-/** Most of the log that is kept, in characters. */
-const LOG_LIMIT = 2_000_000;
 
 /** So much of its end is shown when it does not start. */
 const LOG_SHOWN = 1500;
@@ -51,11 +49,6 @@ function folder() {
   return named;
 }
 
-const running = new Set();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
 export class ReferenceServer {
   #child = null;
   #environment;
@@ -90,7 +83,7 @@ export class ReferenceServer {
     this.#port ??= String(await freePort());
     this.url = `http://127.0.0.1:${this.#port}`;
     const parameters = ["serve", "--host", "127.0.0.1", "--port", this.#port];
-    const child = spawn(join(folder(), "bin/open-webui"), parameters, {
+    const { child, exited } = launch(join(folder(), "bin/open-webui"), parameters, {
       cwd: this.#data,
       env: {
         PATH,
@@ -106,23 +99,15 @@ export class ReferenceServer {
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#child = child;
-    running.add(child);
-    this.#exited = new Promise((done) => {
-      child.once("exit", (code, signal) => {
-        running.delete(child);
-        done(code ?? signal);
-      });
-      child.once("error", (error) => {
-        running.delete(child);
-        done(error.message);
-      });
-    });
+    this.#exited = exited;
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => {
-        this.log = (this.log + text.replaceAll(/\x1b\[[0-9;]*m/g, "")).slice(-LOG_LIMIT);
+        this.log = logged(this.log, text);
       });
     }
-    const ended = this.#exited.then((ending) => Promise.reject(new Error(`the reference ended with ${ending}`)));
+    const ended = exited.then(({ code, signal, error }) => {
+      throw new Error(`the reference ended with ${error?.message ?? code ?? signal}`);
+    });
     const ready = until(async () => (await fetch(`${this.url}/ready`)).ok, { what: "the reference is ready", limit: START_LIMIT });
     await Promise.race([ready, ended]).catch((error) => {
       throw new Error(`${error.message}\n${this.log.slice(-LOG_SHOWN)}`);

@@ -1,9 +1,9 @@
 /** The real server, as a process on a port that the system chose and on a fresh data folder. */
 
-import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { launch, logged } from "./child.mjs";
 import { within } from "./wait.mjs";
 
 /** Longest time until a started server says where it listens. */
@@ -12,18 +12,8 @@ const START_LIMIT = 30_000;
 /** Longest time a server may take to end after SIGTERM: it lets replies and connections end within its own bounds. */
 const STOP_LIMIT = 15_000;
 
-/** Most of the log that is kept, in characters. */
-const LOG_LIMIT = 2_000_000;
-
 /** The program under test, named by the runner. */
 export const BINARY = resolve(process.env.ANTIPHON_BINARY ?? "target/debug/antiphon");
-
-// What still runs when this process ends is ended with it.
-const running = new Set();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.once(signal, () => process.exit(1));
 
 export class Server {
   #child = null;
@@ -65,7 +55,7 @@ export class Server {
   async start() {
     const { PATH, HOME, XDG_CACHE_HOME, LD_LIBRARY_PATH } = process.env;
     const inherited = { PATH, HOME, XDG_CACHE_HOME, LD_LIBRARY_PATH };
-    const child = spawn(BINARY, ["serve"], {
+    const { child, exited } = launch(BINARY, ["serve"], {
       cwd: this.#data,
       env: {
         ...Object.fromEntries(Object.entries(inherited).filter(([, value]) => value !== undefined)),
@@ -77,23 +67,15 @@ export class Server {
       stdio: ["ignore", "ignore", "pipe"],
     });
     this.#child = child;
-    running.add(child);
-    this.#exited = new Promise((done) => {
-      child.once("exit", (code, signal) => {
-        running.delete(child);
-        if (this.#child === child) this.ending = `the server ended by itself with ${code ?? signal}:\n${this.log.slice(-4000)}`;
-        done({ code, signal });
-      });
-      child.once("error", (error) => {
-        running.delete(child);
-        this.log += `${error}\n`;
-        done({ code: null, signal: null });
-      });
+    this.#exited = exited;
+    void exited.then(({ code, signal, error }) => {
+      if (error) this.log += `${error}\n`;
+      else if (this.#child === child) this.ending = `the server ended by itself with ${code ?? signal}:\n${this.log.slice(-4000)}`;
     });
     const from = this.log.length;
     const listens = new Promise((done, fail) => {
       child.stderr.setEncoding("utf8").on("data", (text) => {
-        this.log = (this.log + text.replaceAll(/\x1b\[[0-9;]*m/g, "")).slice(-LOG_LIMIT);
+        this.log = logged(this.log, text);
         const found = /listens on (http:\/\/[\d.]+:(\d+))/.exec(this.log.slice(Math.min(from, this.log.length)));
         if (found) done(found);
       });

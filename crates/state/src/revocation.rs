@@ -329,17 +329,11 @@ impl Revocations {
     /// True when tokens are refused by it that were not before.
     fn mark_user(&self, user_id: &str, at: u64) -> bool {
         let mut users = self.inner.users.write();
-        match users.get_mut(user_id) {
-            Some(mark) if *mark >= at => false,
-            Some(mark) => {
-                *mark = at;
-                true
-            }
-            None => {
-                users.insert(user_id.into(), at);
-                true
-            }
+        let news = users.get(user_id).is_none_or(|mark| *mark < at);
+        if news {
+            users.insert(user_id.into(), at);
         }
+        news
     }
 
     fn announce(&self, revoked: Revoked) {

@@ -112,19 +112,11 @@ impl IdentityCache {
     ///
     /// Fails as that does.
     pub(crate) async fn load_many(&self, user_ids: &[&str]) -> Result<()> {
-        let mut begun = Vec::new();
-        for user_id in user_ids {
-            if !matches!(self.inner.find(user_id), Found::Load { .. }) {
-                continue;
-            }
-            let mut shard = self.inner.shard(user_id).write();
-            if !shard.loads.contains_key(*user_id) {
-                let user_id: Arc<str> = (*user_id).into();
-                let (done, load) = watch::channel(None);
-                shard.loads.insert(Arc::clone(&user_id), load.clone());
-                begun.push(Begun { user_id, done, load });
-            }
-        }
+        let begun: Vec<Begun> = user_ids
+            .iter()
+            .filter(|user_id| matches!(self.inner.find(user_id), Found::Load { .. }))
+            .filter_map(|user_id| self.inner.announce(user_id).ok())
+            .collect();
         if begun.is_empty() {
             return Ok(());
         }
@@ -204,27 +196,35 @@ impl Inner {
     /// Joins the load of the account that is under way, or begins one in a task of its own: callers that go away do
     /// not stop it for the others.
     fn start_load(self: &Arc<Self>, user_id: &str) -> watch::Receiver<Option<Loaded>> {
+        let begun = match self.announce(user_id) {
+            Ok(begun) => begun,
+            Err(under_way) => return under_way,
+        };
+        let (inner, load) = (Arc::clone(self), begun.load.clone());
+        tokio::spawn(async move {
+            let loading = tokio::time::timeout(LOAD_TIMEOUT, inner.accounts.load(&begun.user_id)).await;
+            let loaded = loading.unwrap_or(Err(AuthError::Unavailable));
+            inner.finish(&begun, loaded.map(|identity| identity.map(Arc::new)));
+        });
+        load
+    }
+
+    /// Announces a load of the account; when one is under way, fails with that.
+    fn announce(&self, user_id: &str) -> std::result::Result<Begun, watch::Receiver<Option<Loaded>>> {
         let mut shard = self.shard(user_id).write();
         if let Some(load) = shard.loads.get(user_id) {
-            return load.clone();
+            return Err(load.clone());
         }
         let user_id: Arc<str> = user_id.into();
         let (done, load) = watch::channel(None);
         shard.loads.insert(Arc::clone(&user_id), load.clone());
-        drop(shard);
-        tokio::spawn({
-            let (inner, load) = (Arc::clone(self), load.clone());
-            async move {
-                let loaded = match tokio::time::timeout(LOAD_TIMEOUT, inner.accounts.load(&user_id)).await {
-                    Ok(Ok(identity)) => Ok(identity.map(Arc::new)),
-                    Ok(Err(error)) => Err(error),
-                    Err(_) => Err(AuthError::Unavailable),
-                };
-                inner.keep(&user_id, &load, &loaded);
-                done.send_replace(Some(loaded));
-            }
-        });
-        load
+        Ok(Begun { user_id, done, load })
+    }
+
+    /// Keeps what came of a load, and tells those who wait for it.
+    fn finish(&self, begun: &Begun, loaded: Loaded) {
+        self.keep(&begun.user_id, &begun.load, &loaded);
+        begun.done.send_replace(Some(loaded));
     }
 
     async fn load_begun(&self, begun: Vec<Begun>) -> Result<()> {
@@ -234,13 +234,12 @@ impl Inner {
             let known = identities.into_iter().map(|identity| (Arc::clone(&identity.id), Arc::new(identity)));
             known.collect::<HashMap<_, _>>()
         });
-        for Begun { user_id, done, load } in begun {
+        for begun in &begun {
             let loaded = match &found {
-                Ok(identities) => Ok(identities.get(&user_id).cloned()),
+                Ok(identities) => Ok(identities.get(&begun.user_id).cloned()),
                 Err(error) => Err(error.clone()),
             };
-            self.keep(&user_id, &load, &loaded);
-            done.send_replace(Some(loaded));
+            self.finish(begun, loaded);
         }
         found.map(|_| ())
     }

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use crate::registry::{section, variable};
 use crate::rules::{Bool, Json, SecretText, Text, Whole, optional};
 use crate::secret::Secret;
+use crate::values::{WebAddress, WebAddressRule};
 
 section! {
     /// What only the environment says about sign-in through an OpenID Connect provider.
@@ -40,8 +41,8 @@ section! {
         /// Directory at Microsoft.
         microsoft_tenant_id: Option<String> = variable("MICROSOFT_CLIENT_TENANT_ID", optional(Text)).or("");
         /// Start of the addresses of Microsoft's sign-in.
-        microsoft_login_base_url: String =
-            variable("MICROSOFT_CLIENT_LOGIN_BASE_URL", Text).or("https://login.microsoftonline.com");
+        microsoft_login_base_url: WebAddress =
+            variable("MICROSOFT_CLIENT_LOGIN_BASE_URL", WebAddressRule).or("https://login.microsoftonline.com");
         /// What is asked of Microsoft, separated by blanks.
         microsoft_scopes: String = variable("MICROSOFT_OAUTH_SCOPE", Text).or("openid email profile");
         /// Address to which Microsoft sends people back; empty for `{WEBUI_URL}/oauth/microsoft/login/callback`.

@@ -240,7 +240,7 @@ impl OAuthSettings {
     fn microsoft(&self, environment: &OAuth) -> Option<IdentityProvider> {
         let tenant = environment.microsoft_tenant_id.as_ref()?;
         let client_id = environment.microsoft_client_id.clone()?;
-        let base = environment.microsoft_login_base_url.trim_end_matches('/');
+        let base = environment.microsoft_login_base_url.get()?.trim_end_matches('/');
         Some(IdentityProvider {
             id: "microsoft",
             name: "Microsoft".to_owned(),
@@ -290,13 +290,13 @@ impl OAuthSettings {
             (
                 "GOOGLE_CLIENT_ID",
                 environment.google_client_id.is_some(),
-                environment.google_client_secret.is_some(),
+                self.google(environment).is_some(),
                 "GOOGLE_CLIENT_SECRET",
             ),
             (
                 "MICROSOFT_CLIENT_ID",
                 environment.microsoft_client_id.is_some(),
-                environment.microsoft_client_secret.is_some() && environment.microsoft_tenant_id.is_some(),
+                self.microsoft(environment).is_some(),
                 "MICROSOFT_CLIENT_SECRET and MICROSOFT_CLIENT_TENANT_ID",
             ),
         ];
@@ -365,6 +365,8 @@ mod tests {
             "https://login.microsoftonline.com/t/v2.0/.well-known/openid-configuration?appid=m"
         );
         assert!(!notices.contains("nobody can sign in"), "{notices}");
+        let elsewhere = [("MICROSOFT_CLIENT_LOGIN_BASE_URL", "login.example.org")];
+        assert!(load(&Environment::from_pairs(elsewhere)).is_err(), "no web address");
         let off: Vec<_> = whole.into_iter().chain([("ENABLE_OAUTH", "false")]).collect();
         let off = oauth(&off).0;
         assert!(off.settings.providers(&off.environment).is_empty());

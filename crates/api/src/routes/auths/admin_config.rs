@@ -41,20 +41,19 @@ pub(super) async fn change_oauth(
 ) -> ApiResult<axum::Json<Value>> {
     limits::check_texts(&form).map_err(ApiError::with_plain_detail)?;
     let unfit = |error: SettingError| ApiError::from(SettingsError::Value(error)).with_plain_detail();
-    let settings = app.settings();
-    let asks_for_more = oauth_form::changes(&settings, &form).map_err(unfit)?;
-    if !asks_for_more {
+    if app.config.persistence.oauth {
+        let form = oauth_form::read(&form).map_err(unfit)?;
+        let changed = app.settings.fill_in(forms::OAUTH, &form).await;
+        let settings = changed.map_err(|error| ApiError::from(error).with_plain_detail())?;
         return Ok(axum::Json(oauth_answer(&app, &settings)));
     }
-    if !app.config.persistence.oauth {
+    let settings = app.settings();
+    if oauth_form::changes(&settings, &form).map_err(unfit)? {
         return Err(ApiError::bad_request(
             "Sign-in through providers is set up by the environment of this server. Set \
              ENABLE_OAUTH_PERSISTENT_CONFIG=true to change it here.",
         ));
     }
-    let form = oauth_form::read(&form).map_err(unfit)?;
-    let changed = app.settings.fill_in(forms::OAUTH, &form).await;
-    let settings = changed.map_err(|error| ApiError::from(error).with_plain_detail())?;
     Ok(axum::Json(oauth_answer(&app, &settings)))
 }
 
