@@ -69,6 +69,21 @@ test("what the reader does to a chat does not mark it as unread", world.visit(as
   assert.equal(await tab.id("unread-dot").count(), 0);
 }));
 
+test("an answer that was seen to its end is read, whatever still follows it", world.visit(async (visit) => {
+  const { tab } = await visit.fresh();
+  await tab.ask("Seen [[tokens=3 late-title]]");
+  await tab.answered(answerOf(3));
+  await tab.id("new-chat").click();
+  await tab.id("welcome").waitFor();
+  // Until now the title was being made, and the server had not said that the chat is over.
+  (await world.provider.held("Seen")).release();
+  await tab.row("About Seen").waitFor();
+  await tab.reload();
+  await tab.row("About Seen").waitFor();
+  await tab.id("active-dot").waitFor({ state: "detached" });
+  assert.equal(await tab.id("unread-dot").count(), 0);
+}));
+
 test("search finds a chat by its title and by its text", world.visit(async (visit) => {
   const { tab } = await visit.fresh();
   await chat(tab, "Glaciers");

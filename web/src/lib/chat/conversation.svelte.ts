@@ -233,6 +233,8 @@ export class Conversation {
     message.done = true;
     this.live.delete(message.id);
     this.#counts.delete(message.id);
+    // Its end has been seen, whatever still follows: a title, suggestions.
+    this.markRead();
   }
 
   #merge(data: MessagesData): void {
